@@ -1,0 +1,136 @@
+"""Every message between peers.
+
+Law: a frame is `[group, message]` in msgpack, at most `ports.MAX_FRAME_BYTES` long; nothing else crosses the wire after the hello. Frames of
+a kind unknown here are counted and dropped.
+"""
+
+import msgspec
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
+    """First on every connection, both ways, within 5 s and 4 KiB; anything else closes it."""
+
+    version: int
+    cluster: str
+    founding: str
+    """Founding id, "" while the folder is empty."""
+    peer: str
+    disk: str
+    incarnation: int
+    map: dict[str, str]
+    """Founding map if founded, else what this peer has heard so far (peer id -> disk id of empty folders)."""
+    wall_ms: int
+
+
+# --- Raft -----------------------------------------------------------------------------------------------------------------------
+class PreVote(msgspec.Struct, frozen=True, array_like=True, tag="pv"):
+    term: int
+    last_index: int
+    last_term: int
+
+
+class PreVoteReply(msgspec.Struct, frozen=True, array_like=True, tag="pvr"):
+    asked: int
+    granted: bool
+    term: int
+
+
+class RequestVote(msgspec.Struct, frozen=True, array_like=True, tag="rv"):
+    term: int
+    last_index: int
+    last_term: int
+
+
+class Vote(msgspec.Struct, frozen=True, array_like=True, tag="v"):
+    term: int
+    granted: bool
+
+
+class Append(msgspec.Struct, frozen=True, array_like=True, tag="a"):
+    term: int
+    prev_index: int
+    prev_term: int
+    commit: int
+    epoch: int
+    probe: int
+    entries: list[tuple[bytes, int, int]]
+    """(command, index, term), as PySyncObj keeps them."""
+
+
+class AppendReply(msgspec.Struct, frozen=True, array_like=True, tag="ar"):
+    term: int
+    ok: bool
+    match: int
+    """ok: verified and flushed up to here. Not ok: continue after this index."""
+    epoch: int
+    probe: int
+    applied: int
+    hash_index: int
+    """Last multiple of 1,000 at which `state_hash` was taken (0: none yet)."""
+    state_hash: bytes
+
+
+class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True, tag="sc"):
+    term: int
+    index: int
+    index_term: int
+    offset: int
+    total: int
+    data: bytes
+    probe: int
+    commit: int
+
+
+class SnapshotReply(msgspec.Struct, frozen=True, array_like=True, tag="sr"):
+    term: int
+    index: int
+    received: int
+    """Next offset wanted; -1: installed (or not needed: `index` is what we have)."""
+    probe: int
+
+
+class TimeoutNow(msgspec.Struct, frozen=True, array_like=True, tag="tn"):
+    term: int
+
+
+class AskIndex(msgspec.Struct, frozen=True, array_like=True, tag="ri"):
+    request: int
+
+
+class ReadIndex(msgspec.Struct, frozen=True, array_like=True, tag="rir"):
+    request: int
+    index: int
+    """0: not leader, ask again."""
+
+
+# --- operations and history --------------------------------------------------------------------------------------------------
+class Forward(msgspec.Struct, frozen=True, array_like=True, tag="f"):
+    """Encoded `Op`s for the leader's batch. `reserved`: renewals, completions and releases, never refused by backpressure."""
+
+    ops: list[msgspec.Raw]
+    reserved: bool
+
+
+class NotTaken(msgspec.Struct, frozen=True, array_like=True, tag="nt"):
+    """Surely not put into any batch by this peer on this sending. why: `not_leader`, `full`, `malformed`."""
+
+    numbers: list[int]
+    why: str
+
+
+class AskHistory(msgspec.Struct, frozen=True, array_like=True, tag="ah"):
+    after_end: int
+    upto_end: int
+
+
+class HistoryRows(msgspec.Struct, frozen=True, array_like=True, tag="hr"):
+    """Rows as msgpack Tasks; `upto_end`: every row up to here is included or was pruned by retention."""
+
+    rows: list[bytes]
+    upto_end: int
+
+
+RaftMessage = (
+    PreVote | PreVoteReply | RequestVote | Vote | Append | AppendReply | SnapshotChunk | SnapshotReply | TimeoutNow | AskIndex | ReadIndex
+)  # fmt: skip
+Message = RaftMessage | Forward | NotTaken | AskHistory | HistoryRows
