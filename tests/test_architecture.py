@@ -224,5 +224,5 @@ def test_importing_the_client_loads_no_engine() -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
     assert ran.returncode == 0, ran.stderr
     engine = ("pysyncobj", "quorate.consensus", "quorate.node", "quorate.netsim", "quorate.cli")
-    loaded = [name for name in ran.stdout.split() if name.startswith(engine)]
+    loaded = [name for name in ran.stdout.split() if f"{name}.".startswith(tuple(f"{part}." for part in engine))]
     assert not loaded, f"imported although nobody asked for a peer: {loaded}"
