@@ -130,7 +130,26 @@ class HistoryRows(msgspec.Struct, frozen=True, array_like=True, tag="hr"):
     upto_end: int
 
 
+class Beat(msgspec.Struct, frozen=True, array_like=True, tag="b"):
+    """Once a second from every peer to the leader: its wall clock, for the skew of the cluster."""
+
+    wall_ms: int
+
+
+class BeatReply(msgspec.Struct, frozen=True, array_like=True, tag="br"):
+    """The leader's answer. `median_skew_ms`: the receiver's wall clock minus the median of the voters' as the leader sees them."""
+
+    median_skew_ms: int
+
+
+class HashVerdict(msgspec.Struct, frozen=True, array_like=True, tag="hv"):
+    """What a majority's state hash at `index` was; b"": no majority of equals, nobody may write."""
+
+    index: int
+    state_hash: bytes
+
+
 RaftMessage = (
     PreVote | PreVoteReply | RequestVote | Vote | Append | AppendReply | SnapshotChunk | SnapshotReply | TimeoutNow | AskIndex | ReadIndex
 )  # fmt: skip
-Message = RaftMessage | Forward | NotTaken | AskHistory | HistoryRows
+Message = RaftMessage | Forward | NotTaken | AskHistory | HistoryRows | Beat | BeatReply | HashVerdict

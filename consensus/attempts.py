@@ -1,0 +1,192 @@
+"""The attempts this peer holds: claimed, started, ended, told to the log.
+
+Laws:
+- A handler starts only after its claim is applied here, and never without a trusted session.
+- What a handler returned becomes one `Finish` with its fence; the state decides whether it still counts.
+- Claims travel with completions: a place is free for planning as soon as its completion is on its way.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from quorate.consensus.commands import Claim, Command, Finish, GiveBack, Outcome, SetError, SetResult, Stage, Staged
+from quorate.consensus.events import Event, TaskEvent
+from quorate.consensus.machine import Machine
+from quorate.consensus.planner import Planner
+from quorate.consensus.ports import Ports
+from quorate.consensus.proctor import Proctor
+from quorate.consensus.proposer import Proposer, Reply
+from quorate.consensus.settings import PeerSettings
+from quorate.scheduling import retry
+from quorate.scheduling.priority import order_key
+from quorate.scheduling.task import Attempt, Ending, Failed, NewTask, Returned, State, Succeeded, Task, TaskId
+
+FINISH_DEADLINE_S = 3_600.0
+"""A completion is sent again until the cluster has answered; only a cluster without a majority for this long makes us forget it."""
+CLAIM_DEADLINE_S = 5.0
+
+
+class Surroundings(Protocol):
+    """What attempts need of their peer."""
+
+    machine: Machine
+    proposer: Proposer
+    proctor: Proctor
+    stopping: bool
+
+    def now(self) -> float: ...
+
+
+class Attempts:
+    def __init__(self, settings: PeerSettings, ports: Ports, incarnation: int, peer: Surroundings) -> None:
+        self.places = 0
+        """Attempts this peer wants to hold now."""
+        self._settings = settings
+        self._ports = ports
+        self._incarnation = incarnation
+        self._peer = peer
+        self._planner = Planner(settings.me, settings.claim_patience_s)
+        self._held: dict[TaskId, int] = {}
+        """Started here and not yet reported by the workers: task -> fence."""
+        self._finishing = 0
+
+    @property
+    def held(self) -> int:
+        return len(self._held)
+
+    def free(self) -> int:
+        """Places to claim for now, by our own count and by the state's."""
+        session = self._peer.machine.sessions.get(self._settings.me)
+        if session is None or session.incarnation != self._incarnation or self._peer.stopping:
+            return 0
+        if not self._peer.proctor.trusted(self._peer.now()):
+            return 0
+        own = self.places - len(self._held)
+        granted = session.slots - max(0, session.running - self._finishing)
+        return min(own, granted) - self._planner.claiming
+
+    def step(self, now: float) -> None:
+        chosen = self._planner.choose(self._peer.machine, self.free(), now)
+        if chosen:
+            self._claim([(task.id, task.attempt) for task in chosen])
+
+    def claim_with_submission(self, tasks: Sequence[NewTask]) -> None:
+        """Submit and claim share a batch when nothing is ready ahead: two commits from request to result. If the submission is refused so is
+        the claim; if the claim is refused the submission stands."""
+        machine = self._peer.machine
+        session = machine.sessions.get(self._settings.me)
+        if machine.ready_count > self._planner.claiming or session is None:
+            return
+        free = self.free()
+        if free <= 0:
+            return
+        at_once = [t for t in tasks if t.handler in session.handlers and not (t.held or t.not_before_ms or t.after)]
+        at_once.sort(key=lambda task: order_key(task.priority, 0))
+        if at_once:
+            self._claim([(task.id, 0) for task in at_once[:free]])
+
+    def _claim(self, wanted: list[tuple[TaskId, int]]) -> None:
+        for task, _ in wanted:
+            self._planner.claimed(task)
+
+        def settled(outcome: Outcome, index: int) -> None:
+            for task, _ in wanted:
+                self._planner.settled(task)
+
+        self._offer(Claim(self._settings.me, self._incarnation, tuple(wanted)), CLAIM_DEADLINE_S, settled)
+
+    def _offer(self, command: Command, within_s: float, reply: Reply) -> None:
+        self._peer.proposer.offer_reserved(command, self._peer.now() + within_s, reply)
+
+    # --- what the log says -------------------------------------------------------------------------------------------------------
+
+    def follow(self, events: Sequence[Event]) -> None:
+        me, incarnation, held = self._settings.me, self._incarnation, self._held
+        for event in events:
+            if not isinstance(event, TaskEvent):
+                continue
+            if event.kind == "running" and event.peer == me and event.incarnation == incarnation:
+                self._start(event.record, event.fence)
+            elif event.task in held:
+                self._ports.work.cancel(event.task, held[event.task])
+
+    def _start(self, task: Task, fence: int) -> None:
+        if self._peer.stopping or not self._peer.proctor.trusted(self._peer.now()):
+            self._finish(task.id, fence, (GiveBack("the peer was leaving, or its session was in doubt"),))
+            return
+        old = self._held.get(task.id)
+        if old is not None:
+            # A written-off attempt of the same task is still in a thread here; two at once would blur whose context is whose.
+            self._ports.work.cancel(task.id, old)
+            self._finish(task.id, fence, (GiveBack("an earlier attempt has not let go of its thread"),))
+            return
+        self._held[task.id] = fence
+        self._ports.work.start(
+            Attempt(
+                task=task.id,
+                handler=task.handler,
+                args=task.args,
+                attempt=task.attempt,
+                fence=fence,
+                timeout_ms=task.timeout_ms,
+                deadline_ms=task.deadline_ms,
+                results=self._peer.machine.results_for(task),
+                namespace=task.namespace,
+                queue=task.queue,
+                principal=task.principal,
+                labels=task.labels or {},
+                trace=task.trace,
+                seq=task.seq,
+            )
+        )
+
+    def ended(self, task: TaskId, fence: int, ending: Ending) -> None:
+        """The workers report: exactly once for each start."""
+        if self._held.get(task) != fence:
+            return
+        del self._held[task]
+        self._finish(task, fence, self._operations(task, ending))
+
+    def _operations(self, task: TaskId, ending: Ending) -> tuple[Staged, ...]:
+        if isinstance(ending, Succeeded):
+            staged = (Stage(ending.staged),) if ending.staged else ()
+            return (*staged, SetResult(ending.result))
+        if isinstance(ending, Returned):
+            return (GiveBack(ending.why),)
+        return (SetError(ending.error, self._retry_ms(task, ending)),)
+
+    def _retry_ms(self, task: TaskId, ending: Failed) -> int | None:
+        record = self._peer.machine.tasks.get(task)
+        if record is None or record.retry is None or not retry.applies(record.retry, ending.error.type):
+            return None
+        return retry.delay_ms(record.retry, record.failures + 1, task)
+
+    def _finish(self, task: TaskId, fence: int, ops: tuple[Staged, ...]) -> None:
+        self._finishing += 1
+
+        def answered(outcome: Outcome, index: int) -> None:
+            self._finishing -= 1
+
+        self._offer(Finish(task, fence, ops), FINISH_DEADLINE_S, answered)
+
+    def lost(self) -> None:
+        self._ports.work.lose()
+
+    def compare(self, machine: Machine) -> None:
+        """After an installed snapshot: events between our old state and the new one never came by."""
+        current = {
+            task.id: task
+            for task in machine.running_on(self._settings.me)
+            if task.state is State.RUNNING and task.incarnation == self._incarnation
+        }
+        for task_id, fence in list(self._held.items()):
+            task = current.pop(task_id, None)
+            if task is None or task.fence != fence:
+                self._ports.work.cancel(task_id, fence)
+        if self._finishing == 0:
+            for task in current.values():
+                self._start(task, task.fence)
+
+    def wake_at(self) -> float:
+        return self._planner.wake_at()
+

@@ -1,0 +1,52 @@
+"""What a leader stamps on its entries: the two times of the cluster.
+
+Laws:
+- `elapsed` goes on from the last entry in the leader's log, by the leader's own monotonic clock: never faster than real time, whoever leads.
+- `stamp` is a hybrid logical clock: never behind any stamp applied, close to the wall clock otherwise.
+- A leader whose wall clock is further than `max_skew_ms` from the voters' median does not stamp but hands leadership on.
+"""
+
+from collections.abc import Mapping
+
+from quorate.consensus.ports import Clock, PeerId
+from quorate.scheduling import hlc
+
+SKEW_FORGOTTEN_S = 10.0
+
+
+class LeaderClock:
+    """Built when leadership is confirmed (an entry of the current term is applied), with the times of the state at that moment."""
+
+    def __init__(self, clock: Clock, elapsed: int, stamp: int) -> None:
+        self._clock = clock
+        self._elapsed = elapsed
+        self._since = clock.monotonic()
+        self._stamp = stamp
+
+    def elapsed(self) -> int:
+        return self._elapsed + int((self._clock.monotonic() - self._since) * 1000)
+
+    def stamp(self) -> int:
+        self._stamp = hlc.tick(self._stamp, self._clock.wall_ms())
+        return self._stamp
+
+
+class Skew:
+    """The other voters' wall clocks as the leader hears them, each as an offset to its own (transit time included, hence a bound in
+    seconds, not milliseconds)."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[PeerId, tuple[float, int]] = {}
+
+    def heard(self, peer: PeerId, wall_ms: int, own_wall_ms: int, now: float) -> None:
+        self._offsets[peer] = (now, wall_ms - own_wall_ms)
+
+    def fresh(self, now: float) -> Mapping[PeerId, int]:
+        return {peer: offset for peer, (at, offset) in sorted(self._offsets.items()) if now - at < SKEW_FORGOTTEN_S}
+
+    def own_from_median_ms(self, now: float, voters: int) -> int:
+        """How far this peer's wall clock is ahead of the voters' median; 0 when less than a majority was heard."""
+        offsets = sorted([0, *self.fresh(now).values()])
+        if len(offsets) <= voters // 2:
+            return 0
+        return -offsets[len(offsets) // 2]
