@@ -1,0 +1,131 @@
+"""The demo as a client of the cluster: plain HTTP, any peer, until it is answered.
+
+Law: what was not surely refused is asked again, of the next peer, under the same keys; that is safe and it is all
+that failing over takes.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+import aiohttp
+
+from examples.orders.cluster_file import PeerPlace
+
+ASK_AGAIN_AFTER_S = 0.1
+REQUEST_S = 10.0
+GIVE_UP_AFTER_S = 60.0
+PAGE = 1_000
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the words are for the person who watches."""
+
+
+class Peers:
+    """The HTTP side of all peers."""
+
+    def __init__(self, places: tuple[PeerPlace, ...]) -> None:
+        self.base = {place.id: f"http://{place.http}" for place in places}
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_S))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def submit(self, tasks: list[dict[str, Any]], first: str) -> list[str]:
+        """Submit as NDJSON, beginning with peer `first`; the ids, line by line.
+
+        Raises:
+            DemoFailed: a line was refused for good, or nobody took it in time.
+        """
+        body = b"".join(json.dumps(task, separators=(",", ":")).encode() + b"\n" for task in tasks)
+        headers = {"Content-Type": "application/x-ndjson"}
+        async for peer in self._in_turn(first):
+            try:
+                async with self._session.post(f"{self.base[peer]}/v1/tasks", data=body, headers=headers) as answer:
+                    text = await answer.text()
+                    lines = [json.loads(line) for line in text.splitlines() if line] if answer.status == 200 else []
+            except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError):
+                continue
+            if answer.status >= 500 or answer.status == 429:
+                continue
+            if answer.status != 200:
+                raise DemoFailed(f"peer {peer} refused a batch: {answer.status} {text[:500]}")
+            for line in lines:
+                if line["status"] not in (200, 201, 429) and line["status"] < 500:
+                    raise DemoFailed(f"peer {peer} refused a task: {line}")
+            if len(lines) == len(tasks) and all(line["status"] in (200, 201) for line in lines):
+                return [_id_of(line) for line in lines]
+        raise DemoFailed(f"no peer took a batch of {len(tasks)} tasks within {GIVE_UP_AFTER_S:g} s")
+
+    async def write_once(self, peer: str, key: str, timeout_s: float) -> bool:
+        """Whether this peer acknowledged one no-op task in time."""
+        body = {"handler": "builtin.noop", "key": key, "labels": {"probe": "yes"}}
+        headers = {"Quorate-Timeout": f"{timeout_s:g}"}
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._session.post(
+                f"{self.base[peer]}/v1/tasks", json=body, headers=headers, timeout=timeout
+            ) as answer:
+                return answer.status in (200, 201)
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def ready(self, peer: str) -> bool:
+        try:
+            async with self._session.get(
+                f"{self.base[peer]}/readyz", timeout=aiohttp.ClientTimeout(total=1.0)
+            ) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def leader(self) -> str:
+        """The id of the peer that leads, by the first answer that knows one."""
+        async for peer in self._in_turn(next(iter(self.base))):
+            try:
+                told = await self._get(peer, "/v1/cluster", timeout_s=2.0)
+            except (aiohttp.ClientError, TimeoutError):
+                continue
+            if told.get("leader") in self.base:
+                return str(told["leader"])
+        raise DemoFailed(f"no leader within {GIVE_UP_AFTER_S:g} s")
+
+    async def tasks(self, peer: str, handler: str) -> AsyncIterator[dict[str, Any]]:
+        """Every task of a handler that this peer knows, live ones and history."""
+        cursor = ""
+        while True:
+            query = {"handler": handler, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+            page = await self._get(peer, "/v1/tasks", REQUEST_S, query)
+            for task in page["tasks"]:
+                yield task
+            cursor = page.get("cursor") or ""
+            if not cursor:
+                return
+
+    async def _get(self, peer: str, path: str, timeout_s: float, query: dict[str, str] | None = None) -> dict[str, Any]:
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        async with self._session.get(f"{self.base[peer]}{path}", params=query or {}, timeout=timeout) as answer:
+            answer.raise_for_status()
+            told: dict[str, Any] = await answer.json()
+            return told
+
+    async def _in_turn(self, first: str) -> AsyncIterator[str]:
+        """Peers to ask, one after the other, for as long as the demo has patience."""
+        names = list(self.base)
+        start = names.index(first)
+        deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER_S
+        turn = 0
+        while asyncio.get_running_loop().time() < deadline:
+            yield names[(start + turn) % len(names)]
+            turn += 1
+            await asyncio.sleep(ASK_AGAIN_AFTER_S)
+
+
+def _id_of(line: dict[str, Any]) -> str:
+    task = line.get("task", line)
+    return str(task["id"])
