@@ -3,8 +3,17 @@
 Law: looks, never writes. Whatever is missing, unreadable or somebody else's is found before anything starts.
 """
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from quorate.node import certificate
+from quorate.node.certificate import Identity
 from quorate.node.config.model import ClusterConfig
-from quorate.node.config.problem import Problem
+from quorate.node.config.problem import ConfigError, Problem
+
+DAYS_TO_ROTATE = 30
+"""A certificate with fewer days left is warned of."""
 
 
 def examine(config: ClusterConfig, peer_id: str) -> tuple[list[Problem], list[Problem]]:
@@ -15,4 +24,76 @@ def examine(config: ClusterConfig, peer_id: str) -> tuple[list[Problem], list[Pr
         return [
             config.source.problem("peers", message, f"use one of {listed}, or add it to the list on every peer")
         ], []
-    return [], []
+    problems = [*_tls(config, peer_id), *_tokens(config), *_data(config, peer_id)]
+    warnings = [*_expiry(config, peer_id), *_secrets_open_to_others(config, peer_id)]
+    return problems, warnings
+
+
+def _tls(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
+    if config.tls is None:
+        return
+    read = certificate.read(config.tls.of(peer_id))
+    if isinstance(read, certificate.Bundle):
+        read = certificate.flaws_of(read, config.cluster, Identity("peer", peer_id), certificate.now_utc())
+    for flaw in read:
+        yield config.source.problem(f"tls.{flaw.field}", flaw.message, flaw.fix)
+
+
+def _expiry(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
+    if config.tls is None:
+        return
+    read = certificate.read(config.tls.of(peer_id))
+    if (
+        isinstance(read, certificate.Bundle)
+        and (days := certificate.days_left(read.chain[0], certificate.now_utc())) < DAYS_TO_ROTATE
+    ):
+        message = f"got a certificate that expires in {max(days, 0)} days"
+        yield config.source.problem("tls.cert", message, "run `quorate certs rotate FILE`; running peers notice")
+
+
+def _tokens(config: ClusterConfig) -> Iterator[Problem]:
+    from quorate.node import tokens  # it reads its file with this package
+
+    if config.tokens is None:
+        return
+    try:
+        tokens.load(config.tokens.file)
+    except ConfigError as bad:
+        told = "; ".join(str(problem) for problem in bad.problems)
+        fix = "make it with `quorate tokens create NAME`, or remove the `tokens` section"
+        yield config.source.problem("tokens.file", f"got a file that cannot be used ({told})", fix)
+
+
+def _secrets_open_to_others(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
+    if config.tls is not None:
+        yield from _open_to_others(config, "tls.key", config.tls.of(peer_id).key)
+    if config.tokens is not None:
+        yield from _open_to_others(config, "tokens.file", config.tokens.file)
+
+
+def _open_to_others(config: ClusterConfig, key: str, path: Path) -> Iterator[Problem]:
+    if path.exists() and path.stat().st_mode & 0o077:
+        mode = path.stat().st_mode & 0o777
+        message = f"got {path} with mode {mode:04o}, expected 0600: others on this machine may read or change it"
+        yield config.source.problem(key, message, f"chmod 600 {path}")
+
+
+def _data(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
+    number = [peer.id for peer in config.peers].index(peer_id)
+    key = f"peers[{number}].data"
+    folder = config.peers[number].data
+    if not folder.exists():
+        yield from _can_be_made(config, key, folder)
+        return
+    if not folder.is_dir():
+        yield config.source.problem(key, f"got {folder}, which is a file, expected a folder", "name a folder")
+    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        fix = "give it to the user the peer runs as"
+        yield config.source.problem(key, f"got {folder}, in which this user may not read and write", fix)
+
+
+def _can_be_made(config: ClusterConfig, key: str, folder: Path) -> Iterator[Problem]:
+    above = next(parent for parent in folder.parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        message = f"got {folder}, which does not exist and cannot be made in {above}"
+        yield config.source.problem(key, message, "make the folder and give it to the user the peer runs as")

@@ -144,7 +144,9 @@ class _Walk:
 
     def _address(self, plain: Plain, key: str) -> object:
         match = (
-            re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", plain) if isinstance(plain, str) else None
+            re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", plain)
+            if isinstance(plain, str)
+            else None
         )
         if match is None or not 1 <= int(match[2]) <= 65535:
             fix = "write a name or address and a port from 1 to 65535, e.g. 127.0.0.1:7101"

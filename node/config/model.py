@@ -107,8 +107,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: Annotated[int, Meta(ge=16, le=1_000_000, description="a whole number from 16 to 1,000,000")] = 2_000
     connections_per_address: Count = 100
     pre_auth_s: Annotated[float, Meta(gt=0, le=60, description="seconds, more than 0 and at most 60")] = 5.0
-    header_bytes: Annotated[int, Meta(ge=KIB, le=MIB, description="bytes from 1024 to 1,048,576")] = 16 * KIB
-    free_disk_bytes: Annotated[int, Meta(ge=0, le=1 << 50, description="a whole number of bytes")] = 256 * MIB
+    header_bytes: Annotated[int, Meta(ge=KIB, le=MIB, description="bytes from 1024 to 1,048,576")] = 32 * KIB
+    free_disk_bytes: Annotated[int, Meta(ge=0, le=1 << 50, description="a whole number of bytes")] = 64 * MIB
 
 
 class TimeoutsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,7 +118,7 @@ class TimeoutsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_ttl_s: Seconds = 5.0
     session_renew_s: Seconds = 1.0
     clock_rate_percent: Annotated[float, Meta(gt=0, le=50, description="percent, more than 0 and at most 50")] = 5.0
-    max_skew_s: Seconds = 1.0
+    max_skew_s: Seconds = 2.0
     attempt_s: SecondsOrNone = 300.0
     attempt_grace_s: Seconds = 5.0
     request_s: Seconds = 10.0
