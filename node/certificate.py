@@ -18,8 +18,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from quorate.node.config.model import TlsConfig
-
 MAX_PEM_BYTES = 256 * 1024
 
 
@@ -73,15 +71,15 @@ class Bundle(msgspec.Struct, frozen=True):
 AGAIN = "run `quorate certs create FILE` (or `certs rotate` where a CA exists) and copy the files to this peer"
 
 
-def read(files: TlsConfig) -> Bundle | list[Flaw]:
-    """The files of one peer (`{id}` already filled in), or what is wrong with each of them."""
+def read(ca: Path, cert: Path, key: Path) -> Bundle | list[Flaw]:
+    """The files of one peer, or what is wrong with each of them."""
     flaws: list[Flaw] = []
-    ca = _certificates(files.ca, "ca", flaws)
-    chain = _certificates(files.cert, "cert", flaws)
-    key = _key(files.key, flaws)
-    if flaws or key is None:
+    authorities = _certificates(ca, "ca", flaws)
+    chain = _certificates(cert, "cert", flaws)
+    private = _key(key, flaws)
+    if flaws or private is None:
         return flaws
-    return Bundle(ca, chain, key)
+    return Bundle(authorities, chain, private)
 
 
 def flaws_of(bundle: Bundle, cluster: str, expected: Identity, now: datetime) -> list[Flaw]:

@@ -102,7 +102,7 @@ class LiveTls:
             log.info("tls.new_files_taken", cert=str(self._files.cert))
 
     def _refuse_flawed(self) -> None:
-        bundle = certificate.read(self._files)
+        bundle = certificate.read(self._files.ca, self._files.cert, self._files.key)
         if isinstance(bundle, certificate.Bundle):
             flaws = certificate.flaws_of(bundle, self._cluster, self._me, certificate.now_utc())
         else:

@@ -8,7 +8,6 @@ tokens known before stay in force.
 import hashlib
 import hmac
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,14 +15,12 @@ from pathlib import Path
 
 import structlog
 
-from quorate.node.config.problem import ConfigError, Problem
-from quorate.node.config.source import Plain, Source, read
+from quorate.node.config.problem import ConfigError
+from quorate.node.config.tokens_file import NAME, load
 
 LOOK_EVERY_S = 1.0
 PREFIX = "quorate_"
 """So that secret scanners, and people, know a token when they see one."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +34,7 @@ def create(file: Path, name: str) -> str:
 
     Raises TokensError if the name is taken or not 1 to 31 of a-z, 0-9 and `-`; ConfigError if the file is damaged.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise TokensError(f"got the name {name!r}, expected 1 to 31 of a-z, 0-9 and `-`; choose such a name")
     # The file under its next name is also the lock between two that write at once.
     fresh = file.with_name(file.name + ".new")
@@ -60,21 +57,6 @@ def create(file: Path, name: str) -> str:
     finally:
         fresh.unlink(missing_ok=True)
     return token
-
-
-def load(file: Path) -> dict[str, str]:
-    """sha256 (hex, lower case) -> name. Raises ConfigError with every problem of the file."""
-    plain, source = read(file)
-    problems = [problem for name, value in plain.items() if (problem := _problem(name, value, source))]
-    tokens = {str(value): name for name, value in plain.items()}
-    if not problems and len(tokens) < len(plain):
-        fix = "remove one of the two lines"
-        problems.append(
-            source.problem("", "got the same sha256 under two names, expected one name for each token", fix)
-        )
-    if problems:
-        raise ConfigError(problems)
-    return tokens
 
 
 def digest_of(token: str) -> str:
@@ -128,19 +110,6 @@ class LiveTokens(Mapping[str, str]):
             log.warning("tokens.new_file_refused", file=str(self._file), why=str(bad))
         else:
             log.info("tokens.new_file_taken", file=str(self._file), tokens=len(self._tokens))
-
-
-def _problem(name: str, value: Plain, source: Source) -> Problem | None:
-    if not _NAME.fullmatch(name):
-        fix = "choose another name"
-        return source.problem(name, f"got the name {name!r}, expected 1 to 31 of a-z, 0-9 and `-`", fix)
-    if not isinstance(value, str) or not _HASH.fullmatch(value):
-        # What stands there may be a token somebody wrote into the file: it is not repeated.
-        message = "got something else than the sha256 of a token (64 of 0-9 and a-f)"
-        return source.problem(
-            name, message, "make the token with `quorate tokens create NAME`; quote a hash of digits only"
-        )
-    return None
 
 
 def _seen(file: Path) -> tuple[int, int, int]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from quorate.node import certificate
 from quorate.node.certificate import Identity
-from quorate.node.config.model import ClusterConfig
+from quorate.node.config import tokens_file
+from quorate.node.config.model import ClusterConfig, TlsConfig
 from quorate.node.config.problem import ConfigError, Problem
 
 DAYS_TO_ROTATE = 30
@@ -32,17 +33,21 @@ def examine(config: ClusterConfig, peer_id: str) -> tuple[list[Problem], list[Pr
 def _tls(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
     if config.tls is None:
         return
-    read = certificate.read(config.tls.of(peer_id))
+    read = _read(config.tls.of(peer_id))
     if isinstance(read, certificate.Bundle):
         read = certificate.flaws_of(read, config.cluster, Identity("peer", peer_id), certificate.now_utc())
     for flaw in read:
         yield config.source.problem(f"tls.{flaw.field}", flaw.message, flaw.fix)
 
 
+def _read(files: TlsConfig) -> certificate.Bundle | list[certificate.Flaw]:
+    return certificate.read(files.ca, files.cert, files.key)
+
+
 def _expiry(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
     if config.tls is None:
         return
-    read = certificate.read(config.tls.of(peer_id))
+    read = _read(config.tls.of(peer_id))
     if (
         isinstance(read, certificate.Bundle)
         and (days := certificate.days_left(read.chain[0], certificate.now_utc())) < DAYS_TO_ROTATE
@@ -52,12 +57,10 @@ def _expiry(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
 
 
 def _tokens(config: ClusterConfig) -> Iterator[Problem]:
-    from quorate.node import tokens  # it reads its file with this package
-
     if config.tokens is None:
         return
     try:
-        tokens.load(config.tokens.file)
+        tokens_file.load(config.tokens.file)
     except ConfigError as bad:
         told = "; ".join(str(problem) for problem in bad.problems)
         fix = "make it with `quorate tokens create NAME`, or remove the `tokens` section"
