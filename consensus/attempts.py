@@ -17,12 +17,14 @@ from quorate.consensus.ports import Ports
 from quorate.consensus.proctor import Proctor
 from quorate.consensus.proposer import Proposer, Reply
 from quorate.consensus.settings import PeerSettings
-from quorate.scheduling import retry
-from quorate.scheduling.priority import order_key
+from quorate.scheduling.retry import next_retry_ms
+from quorate.scheduling.priority import virtual_start_ms
 from quorate.scheduling.task import Attempt, Ending, Failed, NewTask, Returned, State, Succeeded, Task, TaskId
 
 FINISH_DEADLINE_S = 3_600.0
-"""A completion is sent again until the cluster has answered; only a cluster without a majority for this long makes us forget it."""
+"""A completion is sent again until the cluster has answered; only a cluster without a majority for this long makes us
+forget it.
+"""
 CLAIM_DEADLINE_S = 5.0
 
 
@@ -32,7 +34,9 @@ class Surroundings(Protocol):
     machine: Machine
     proposer: Proposer
     proctor: Proctor
-    stopping: bool
+
+    @property
+    def serving(self) -> bool: ...
 
     def now(self) -> float: ...
 
@@ -57,7 +61,7 @@ class Attempts:
     def free(self) -> int:
         """Places to claim for now, by our own count and by the state's."""
         session = self._peer.machine.sessions.get(self._settings.me)
-        if session is None or session.incarnation != self._incarnation or self._peer.stopping:
+        if session is None or session.incarnation != self._incarnation or not self._peer.serving:
             return 0
         if not self._peer.proctor.trusted(self._peer.now()):
             return 0
@@ -71,8 +75,9 @@ class Attempts:
             self._claim([(task.id, task.attempt) for task in chosen])
 
     def claim_with_submission(self, tasks: Sequence[NewTask]) -> None:
-        """Submit and claim share a batch when nothing is ready ahead: two commits from request to result. If the submission is refused so is
-        the claim; if the claim is refused the submission stands."""
+        """Submit and claim share a batch when nothing is ready ahead: two commits from request to result. If the
+        submission is refused so is the claim; if the claim is refused the submission stands.
+        """
         machine = self._peer.machine
         session = machine.sessions.get(self._settings.me)
         if machine.ready_count > self._planner.claiming or session is None:
@@ -81,7 +86,7 @@ class Attempts:
         if free <= 0:
             return
         at_once = [t for t in tasks if t.handler in session.handlers and not (t.held or t.not_before_ms or t.after)]
-        at_once.sort(key=lambda task: order_key(task.priority, 0))
+        at_once.sort(key=lambda task: virtual_start_ms(0, task.priority))
         if at_once:
             self._claim([(task.id, 0) for task in at_once[:free]])
 
@@ -89,7 +94,7 @@ class Attempts:
         for task, _ in wanted:
             self._planner.claimed(task)
 
-        def settled(outcome: Outcome, index: int) -> None:
+        def settled(_outcome: Outcome, _index: int) -> None:
             for task, _ in wanted:
                 self._planner.settled(task)
 
@@ -98,7 +103,7 @@ class Attempts:
     def _offer(self, command: Command, within_s: float, reply: Reply) -> None:
         self._peer.proposer.offer_reserved(command, self._peer.now() + within_s, reply)
 
-    # --- what the log says -------------------------------------------------------------------------------------------------------
+    # --- what the log says
 
     def follow(self, events: Sequence[Event]) -> None:
         me, incarnation, held = self._settings.me, self._incarnation, self._held
@@ -111,12 +116,13 @@ class Attempts:
                 self._ports.work.cancel(event.task, held[event.task])
 
     def _start(self, task: Task, fence: int) -> None:
-        if self._peer.stopping or not self._peer.proctor.trusted(self._peer.now()):
+        if not self._peer.serving or not self._peer.proctor.trusted(self._peer.now()):
             self._finish(task.id, fence, (GiveBack("the peer was leaving, or its session was in doubt"),))
             return
         old = self._held.get(task.id)
         if old is not None:
-            # A written-off attempt of the same task is still in a thread here; two at once would blur whose context is whose.
+            # A written-off attempt of the same task is still in a thread here; two at once would blur whose context
+            # is whose.
             self._ports.work.cancel(task.id, old)
             self._finish(task.id, fence, (GiveBack("an earlier attempt has not let go of its thread"),))
             return
@@ -157,14 +163,14 @@ class Attempts:
 
     def _retry_ms(self, task: TaskId, ending: Failed) -> int | None:
         record = self._peer.machine.tasks.get(task)
-        if record is None or record.retry is None or not retry.applies(record.retry, ending.error.type):
+        if record is None:
             return None
-        return retry.delay_ms(record.retry, record.failures + 1, task)
+        return next_retry_ms(record.retry, task, record.failures + 1, ending.error.type)
 
     def _finish(self, task: TaskId, fence: int, ops: tuple[Staged, ...]) -> None:
         self._finishing += 1
 
-        def answered(outcome: Outcome, index: int) -> None:
+        def answered(_outcome: Outcome, _index: int) -> None:
             self._finishing -= 1
 
         self._offer(Finish(task, fence, ops), FINISH_DEADLINE_S, answered)
@@ -189,4 +195,3 @@ class Attempts:
 
     def wake_at(self) -> float:
         return self._planner.wake_at()
-

@@ -1,7 +1,7 @@
 """The leader's batch: operations of all peers that arrive while the last batch is being flushed become one log entry.
 
-Law: bounded in count and bytes; renewals, completions and releases have room of their own, so a flood of submissions never keeps a
-held task from being finished or a session from being renewed.
+Law: bounded in count and bytes; renewals, completions and releases have room of their own, so a flood of submissions
+never keeps a held task from being finished or a session from being renewed.
 """
 
 from collections import deque
@@ -44,8 +44,9 @@ class Batch:
         return True
 
     def add_reserved(self, op: Waiting) -> bool:
-        """For renewals, completions and releases. Its room is for everything the peers may hold at once, so False means a peer
-        that does not keep the rules."""
+        """For renewals, completions and releases. Its room is for everything the peers may hold at once, so False
+        means a peer that does not keep the rules.
+        """
         if len(self._reserved) >= RESERVED_OPS or self._reserved_bytes + len(op.data) > RESERVED_BYTES:
             return False
         self._reserved.append(op)

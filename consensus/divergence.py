@@ -1,6 +1,7 @@
 """Divergence is noticed: peers whose states differ at the same log index cannot all be right.
 
-Law: a peer that differs from a majority quarantines itself (a leader steps down first); without a majority of equals all refuse writes.
+Law: a peer that differs from a majority quarantines itself (a leader steps down first); without a majority of equals
+all refuse writes.
 """
 
 from collections import Counter

@@ -56,7 +56,9 @@ class HistoryGap:
         if self.closed or now < self._ask_at:
             return
         self._ask_at = now + ASK_AGAIN_S
-        others = [peer for peer in self._peer.raft.connected_peers() if peer != self._asked] or self._peer.raft.connected_peers()
+        others = [
+            peer for peer in self._peer.raft.connected_peers() if peer != self._asked
+        ] or self._peer.raft.connected_peers()
         if not others:
             return
         leader = self._peer.raft.leader

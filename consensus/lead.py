@@ -1,9 +1,10 @@
 """What a leader stamps on its entries: the two times of the cluster.
 
 Laws:
-- `elapsed` goes on from the last entry in the leader's log, by the leader's own monotonic clock: never faster than real time, whoever leads.
-- `stamp` is a hybrid logical clock: never behind any stamp applied, close to the wall clock otherwise.
-- A leader whose wall clock is further than `max_skew_ms` from the voters' median does not stamp but hands leadership on.
+- `elapsed` goes on from the last entry in the leader's log, by the leader's own monotonic clock: never faster than
+real time, whoever leads. - `stamp` is a hybrid logical clock: never behind any stamp applied, close to the wall clock
+otherwise. - A leader whose wall clock is further than `max_skew_ms` from the voters' median does not stamp but hands
+leadership on.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,9 @@ SKEW_FORGOTTEN_S = 10.0
 
 
 class LeaderClock:
-    """Built when leadership is confirmed (an entry of the current term is applied), with the times of the state at that moment."""
+    """Built when leadership is confirmed (an entry of the current term is applied), with the times of the state at
+    that moment.
+    """
 
     def __init__(self, clock: Clock, elapsed: int, stamp: int) -> None:
         self._clock = clock
@@ -27,13 +30,13 @@ class LeaderClock:
         return self._elapsed + int((self._clock.monotonic() - self._since) * 1000)
 
     def stamp(self) -> int:
-        self._stamp = hlc.tick(self._stamp, self._clock.wall_ms())
+        self._stamp = hlc.next_stamp(self._stamp, self._clock.wall_ms())
         return self._stamp
 
 
 class Skew:
-    """The other voters' wall clocks as the leader hears them, each as an offset to its own (transit time included, hence a bound in
-    seconds, not milliseconds)."""
+    """The other voters' wall clocks as the leader hears them, each as an offset to its own (transit time included,
+    hence a bound in seconds, not milliseconds)."""
 
     def __init__(self) -> None:
         self._offsets: dict[PeerId, tuple[float, int]] = {}

@@ -1,9 +1,9 @@
 """One member of the cluster: every decision it takes, stepped from outside.
 
 Laws:
-- Inputs are plain calls (`on_*`, `submit`, `call`, `read` ...), outputs go to the ports; nothing here blocks, waits or reads a clock of its own.
-- After any inputs the shell calls `step()` once; `wake_at()` says when the next step is due though nothing happens.
-- Replies are called from within `step()` or an input, exactly once each.
+- Inputs are plain calls (`on_*`, `submit`, `call`, `read` ...), outputs go to the ports; nothing here blocks, waits
+or reads a clock of its own. - After any inputs the shell calls `step()` once; `wake_at()` says when the next step is
+due though nothing happens. - Replies are called from within `step()` or an input, exactly once each.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,8 +38,8 @@ from quorate.consensus.reads import ReadReply, Reads
 from quorate.consensus.settings import PeerSettings
 from quorate.consensus.status import Status, status_of
 from quorate.consensus.submitter import Submitter
+from quorate.scheduling import ulid
 from quorate.scheduling.task import ENDED, Ending, NewTask, Task, TaskId
-from quorate.scheduling.ulid import mint
 
 FORWARD_BYTES = 512 * 1024
 """Operations of one forward frame: large enough to be cheap, small enough not to hold up a heartbeat."""
@@ -94,13 +94,15 @@ class Peer:
         self.reads = Reads(self.raft.read_index, settings.waiting_reads)
 
     def open(self) -> Recovery:
-        """Read the data folder and become what it says. Raises what `Raft.open` raises when the folder cannot be trusted."""
+        """Read the data folder and become what it says. Raises what `Raft.open` raises when the folder cannot be
+        trusted.
+        """
         recovery = self.raft.open()
         if recovery.snapshot_index:
             self._install_begin()
             for chunk in recovery.snapshot_chunks:
                 self._install_feed(chunk)
-            self._install_finish(recovery.snapshot_index, 0)
+            self._install_finish(recovery.snapshot_index)
         self.proposer = Proposer(self.settings.me, recovery.incarnation, self.settings.pending_ops)
         self.proctor = Proctor(self.settings, recovery.incarnation, self._offer_reserved, self._session_lost)
         self.attempts = Attempts(self.settings, self.ports, recovery.incarnation, self)
@@ -108,7 +110,7 @@ class Peer:
         self.gap = HistoryGap(self)
         return recovery
 
-    # --- inputs from the shell ------------------------------------------------------------------------------------------------
+    # --- inputs from the shell
 
     def now(self) -> float:
         return self.ports.clock.monotonic()
@@ -151,13 +153,15 @@ class Peer:
         self.attempts.places = places
         self.proctor.resize(places, self.now())
 
-    # --- inputs from users ----------------------------------------------------------------------------------------------------
+    # --- inputs from users
 
     def new_id(self) -> TaskId:
-        return mint(self.ports.clock.wall_ms(), self.ports.entropy.getrandbits(80))
+        return ulid.make(self.ports.clock.wall_ms(), self.ports.entropy.getrandbits(80))
 
     def submit(self, tasks: Sequence[NewTask], deadline: float, reply: Reply) -> None:
-        """All or none. `Done.value`: the ids in order (of the first task where a key was used before). What only history knows is looked up here."""
+        """All or none. `Done.value`: the ids in order (of the first task where a key was used before). What only
+        history knows is looked up here.
+        """
         if self._refuses_writes(reply):
             return
         if self.ports.disk.free_bytes() < self.settings.free_space_floor_bytes:
@@ -222,13 +226,18 @@ class Peer:
     def history_complete(self) -> bool:
         return self.gap.closed
 
+    @property
+    def serving(self) -> bool:
+        """Whether this peer may take on tasks."""
+        return not (self.stopping or self.divergence.quarantined)
+
     def stop(self, deadline: float, reply: Reply) -> None:
         """Leave in peace: nothing more is claimed, what is held goes back. The shell then stops stepping."""
         self.stopping = True
         self.raft.transfer(None)
         self.proctor.close(deadline, reply)
 
-    # --- the step -------------------------------------------------------------------------------------------------------------
+    # --- the step
 
     def step(self) -> None:
         """Everything that follows from the inputs since the last step, and from the time."""
@@ -261,8 +270,8 @@ class Peer:
         return min(wake, self._timers_wake_at())
 
     def _timers_wake_at(self) -> float:
-        if self._lead is None:
-            return float("inf")
+        if self._lead is None or self.raft.applied_index < self.raft.last_index:
+            return float("inf")  # the entry on its way will step us when it is applied
         elapsed_due, wall_due = self.machine.next_due()
         now = self.now()
         waits = [float("inf")]
@@ -315,6 +324,7 @@ class Peer:
                 if not last and size < FORWARD_BYTES:
                     continue
                 if not self._send(leader, Forward(frame, reserved)):
+                    self.proposer.pause(now)
                     return
                 for sent in members[place + 1 - len(frame) : place + 1]:
                     self.proposer.sent(sent, now)
@@ -322,7 +332,8 @@ class Peer:
 
     def _take_own(self, due: Sequence[Pending], now: float) -> None:
         if self._lead is None:
-            return  # not yet confirmed as leader: they stay unsent, surely in no log
+            self.proposer.pause(now)  # not yet confirmed as leader: they stay unsent, surely in no log
+            return
         refused = []
         for pending in due:
             waiting = Waiting(self.settings.me, pending.number, pending.data)
@@ -359,7 +370,7 @@ class Peer:
         if leader is not None and leader != self.settings.me:
             self._send(leader, Beat(self.ports.clock.wall_ms()))
 
-    # --- messages -------------------------------------------------------------------------------------------------------------
+    # --- messages
 
     def _send(self, to: PeerId, message: Message) -> bool:
         return self.ports.network.send(to, codec.encode_message(message))
@@ -420,7 +431,7 @@ class Peer:
             else:
                 self._send(origin, NotTaken(given_back, why))
 
-    # --- what Raft calls ------------------------------------------------------------------------------------------------------
+    # --- what Raft calls
 
     def _apply(self, index: int, term: int, entry: bytes) -> None:
         change = self.machine.apply(index, term, entry)
@@ -447,7 +458,7 @@ class Peer:
         assert self._restore is not None
         self._restore.feed(chunk)
 
-    def _install_finish(self, index: int, term: int) -> None:
+    def _install_finish(self, index: int) -> None:
         """The tables of a snapshot take the place of ours. Everything that waited is looked up in them."""
         assert self._restore is not None
         self.machine = self._restore.finish()
@@ -467,7 +478,7 @@ class Peer:
                 self.reactor.wake(found)
         self.attempts.compare(self.machine)
 
-    # --- inside ---------------------------------------------------------------------------------------------------------------
+    # --- inside
 
     def _offer_reserved(self, command: Command, deadline: float, reply: Reply) -> None:
         self.proposer.offer_reserved(command, deadline, reply)
@@ -489,5 +500,5 @@ def _nothing() -> None:
     """What there is to do to stop waiting for something that has ended."""
 
 
-def _ignore(outcome: Outcome, index: int) -> None:
+def _ignore(_outcome: Outcome, _index: int) -> None:
     """For operations that are proposed again if they are still needed."""

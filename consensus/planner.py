@@ -1,13 +1,13 @@
 """Which ready tasks should this peer claim now?
 
-Law: every peer computes the same deal from the same replica, so peers rarely collide; the compare-and-set claim makes it safe when they
-do. A ready task that its favourite does not take is open to the peer ranked k-th after k x `claim_patience`, so a frozen favourite delays
-nobody for long.
+Law: every peer computes the same deal from the same replica, so peers rarely collide; the compare-and-set claim makes
+it safe when they do. A ready task that its favourite does not take is open to the peer ranked k-th after k x
+`claim_patience`, so a frozen favourite delays nobody for long.
 """
 
 from quorate.consensus.machine import Machine
 from quorate.consensus.ports import PeerId
-from quorate.scheduling.placement import rank
+from quorate.scheduling.placement import affinity
 from quorate.scheduling.task import Task, TaskId
 
 LOOK_AHEAD = 64
@@ -57,8 +57,7 @@ class Planner:
 
     def _is_mine(self, machine: Machine, task: Task, places: dict[PeerId, int], waited_s: float) -> bool:
         able = [peer for peer, session in machine.sessions.items() if task.handler in session.handlers]
-        order = rank(task.id, sorted(able))
-        free = [peer for peer in order if places[peer] > 0]
+        free = sorted((peer for peer in able if places[peer] > 0), key=lambda peer: (-affinity(task.id, peer), peer))
         if self._me not in free:
             return False
         if free[0] == self._me:
@@ -80,5 +79,3 @@ class Planner:
 
     def wake_at(self) -> float:
         return self._wake_at
-
-

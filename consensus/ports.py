@@ -1,8 +1,8 @@
 """The ports: everything a `Peer` may touch outside itself.
 
-Law: time, chance, bytes on a wire, bytes on a disk, running handlers and the history of ended tasks reach `consensus` through these
-protocols only. `node` implements them with the real world, `netsim` with a virtual one. No call here blocks for I/O, except the reads
-marked "at start" or "point look-up".
+Law: time, chance, bytes on a wire, bytes on a disk, running handlers and the history of ended tasks reach `consensus`
+through these protocols only. `node` implements them with the real world, `netsim` with a virtual one. No call here
+blocks for I/O, except the reads marked "at start" or "point look-up".
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Network(Protocol):
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 
-# --- disk: an ordered list of operations, executed as one batch by the flusher, then reported as flushed ---------------------
+# --- disk: an ordered list of operations, executed as one batch by the flusher, then reported as flushed
 
 
 class Create(msgspec.Struct, frozen=True, tag=True):
@@ -111,8 +111,8 @@ class Work(Protocol):
     """The local workers."""
 
     def start(self, attempt: Attempt) -> None:
-        """Run one attempt. Later, exactly once, the shell calls `peer.on_work_done(task, fence, ending)`; never from inside
-        this call."""
+        """Run one attempt. Later, exactly once, the shell calls `peer.on_work_done(task, fence, ending)`; never from
+        inside this call."""
 
     def cancel(self, task: TaskId, fence: int) -> None:
         """Tell a running handler that its task was cancelled (`ctx.cancelled`); its result will be refused."""
@@ -125,7 +125,9 @@ class History(Protocol):
     """The local store of ended tasks (SQLite in `node`), written behind from applied events."""
 
     def append(self, index: int, rows: Sequence[Task]) -> None:
-        """Rows of tasks that ended at log index `index`, in order. Readable at once by `find*` (a bounded buffer), durable later."""
+        """Rows of tasks that ended at log index `index`, in order. Readable at once by `find*` (a bounded buffer),
+        durable later.
+        """
 
     def readable_index(self) -> int:
         """Every row of an entry up to this index is found by `find*` and survives a restart."""

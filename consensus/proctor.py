@@ -1,8 +1,10 @@
 """Keeps this peer's session alive and knows, by its own clock alone, until when it may be trusted.
 
 Laws:
-- The session is trusted from the moment an opening or renewal was *sent*, for its TTL less the clock-rate bound: the cluster counts the TTL
-  from when it stamped the entry, which is later; so trust ends here before the cluster may give away what the session holds.
+- The session is trusted from the moment an opening or renewal was *sent*, for its TTL less the clock-rate bound: the
+cluster counts the TTL
+  from when it stamped the entry, which is later; so trust ends here before the cluster may give away what the session
+  holds.
 - No two wall clocks are compared.
 """
 
@@ -67,7 +69,9 @@ class Proctor:
             return
         self._busy = True
         self._next_at = now + self._settings.session_renew_s
-        self._offer(self._command(), now + self._settings.session_ttl_s, lambda outcome, _: self._answered(outcome, now))
+        self._offer(
+            self._command(), now + self._settings.session_ttl_s, lambda outcome, _: self._answered(outcome, now)
+        )
 
     def _command(self) -> Command:
         assert self._info is not None

@@ -1,7 +1,8 @@
 """Our own operations on their way into the log: numbered, sent to the leader, sent again, answered.
 
 Laws:
-- Every operation is answered exactly once: `Done` or `Refused` when the own replica has applied it, `Unknown` when its deadline passed and
+- Every operation is answered exactly once: `Done` or `Refused` when the own replica has applied it, `Unknown` when
+its deadline passed and
   some sending may have reached a log, `Refused` when surely none did.
 - Sending again is always safe: the state remembers (client, number).
 """
@@ -17,7 +18,9 @@ Reply = Callable[[Outcome, int], None]
 """Called once with the outcome and the log index it reflects (0: none)."""
 
 RESEND_S = 1.0
-"""A sent operation without an answer is sent again after this: a forward lost with its connection leaves no other trace."""
+"""A sent operation without an answer is sent again after this: a forward lost with its connection leaves no other
+trace.
+"""
 BACKOFF_S = 0.02
 """Pause after a leader said its batch is full."""
 RESERVED_EXTRA = 4_096
@@ -83,10 +86,10 @@ class Proposer:
         self._unsent[number] = pending
         heapq.heappush(self._deadlines, (deadline, number))
 
-    # --- sending ------------------------------------------------------------------------------------------------------------
+    # --- sending
 
     def aim(self, leader: PeerId | None, term: int) -> None:
-        """Who takes operations now. A new leader or term makes everything unanswered due for sending again, in order."""
+        """Who takes operations now. A new leader or term makes everything unanswered due again, in order."""
         target = None if leader is None else (leader, term)
         if target == self._target:
             return
@@ -120,6 +123,10 @@ class Proposer:
         pending.exposed += 1
         self._unsent.pop(pending.number, None)
 
+    def pause(self, now: float) -> None:
+        """The leader cannot be told anything at the moment."""
+        self._paused_until = now + BACKOFF_S
+
     def not_taken(self, numbers: Iterable[int], why: str, now: float) -> None:
         """The leader surely did not take these from one sending."""
         for number in numbers:
@@ -133,7 +140,7 @@ class Proposer:
         self._unsent = dict(sorted(self._unsent.items()))
         self._paused_until = now + BACKOFF_S
 
-    # --- answers ------------------------------------------------------------------------------------------------------------
+    # --- answers
 
     def applied(self, number: int, outcome: Applied, index: int) -> None:
         pending = self._pending.pop(number, None)

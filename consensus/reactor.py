@@ -1,7 +1,7 @@
 """Turns applied events into woken waiters and the event stream.
 
-Laws: an event's address (log index, n) is the same on every peer; a waiter is called once, on whichever peer it waits; the stream keeps a
-bounded tail, and who asks for more is told that there is a gap.
+Laws: an event's address (log index, n) is the same on every peer; a waiter is called once, on whichever peer it
+waits; the stream keeps a bounded tail, and who asks for more is told that there is a gap.
 """
 
 from collections import deque
@@ -130,4 +130,6 @@ def _light(event: Event) -> Event:
     record = event.record
     if len(record.args) + len(record.result or b"") + len(record.timeline) <= KEPT_RECORD_BYTES:
         return event
-    return msgspec.structs.replace(event, record=msgspec.structs.replace(record, args=b"null", result=None, timeline=b""))
+    return msgspec.structs.replace(
+        event, record=msgspec.structs.replace(record, args=b"null", result=None, timeline=b"")
+    )

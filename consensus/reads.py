@@ -1,15 +1,21 @@
-"""Linearizable reads without a disk write (Raft thesis, section 6.4): all reads waiting at one moment share one confirmed index.
+"""Linearizable reads without a disk write (Raft thesis, section 6.4): all reads waiting at one moment share one
+confirmed index.
 
-Law: a read that began before the index was asked for may use it; a read that comes while a question is on its way waits for the next one.
+Law: a read that began before the index was asked for may use it; a read that comes while a question is on its way
+waits for the next one.
 """
 
 from collections import deque
 from collections.abc import Callable
 
 ReadReply = Callable[[int | None], None]
-"""The log index the own replica has reached, at or beyond every write answered before the read began; None: not within the deadline."""
+"""The log index the own replica has reached, at or beyond every write answered before the read began; None: not
+within the deadline.
+"""
 
 RETRY_S = 0.02
+QUESTION_S = 1.0
+"""A question unanswered for this long was lost with its connection."""
 
 
 class Reads:
@@ -37,8 +43,8 @@ class Reads:
         while self._confirmed and self._confirmed[0][0] <= applied:
             index, _, reply = self._confirmed.popleft()
             reply(max(index, applied))
-        if self._asked and now - self._asked_at > 1.0:
-            self._give_up_question(now)  # the question or its answer was lost with a connection
+        if self._asked and now - self._asked_at > QUESTION_S:
+            self._give_up_question(now)
         if self._waiting and not self._asked and now >= self._retry_at:
             self._asked, self._waiting = self._waiting, self._asked
             self._question += 1
@@ -77,12 +83,10 @@ class Reads:
                 reply(None)
 
     def wake_at(self) -> float:
-        wake = float("inf")
-        if self._waiting:
-            wake = self._retry_at if not self._asked else wake
-            wake = min(wake, min(deadline for deadline, _ in self._waiting))
+        deadlines = [deadline for deadline, _ in (*self._waiting, *self._asked)]
+        deadlines += [deadline for _, deadline, _ in self._confirmed]
+        if self._waiting and not self._asked:
+            deadlines.append(self._retry_at)
         if self._asked:
-            wake = min(wake, self._asked_at + 1.0, min(deadline for deadline, _ in self._asked))
-        if self._confirmed:
-            wake = min(wake, min(deadline for _, deadline, _ in self._confirmed))
-        return wake
+            deadlines.append(self._asked_at + QUESTION_S)
+        return min(deadlines, default=float("inf"))

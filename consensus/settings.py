@@ -1,4 +1,6 @@
-"""What a peer is told about itself and its cluster at start. Seconds and milliseconds as the names say; defaults are the contract's."""
+"""What a peer is told about itself and its cluster at start. Seconds and milliseconds as the names say; defaults are
+the contract's.
+"""
 
 import msgspec
 
@@ -36,6 +38,8 @@ class PeerSettings(msgspec.Struct, frozen=True, kw_only=True):
     history_backlog_rows: int = 50_000
     """Ended tasks not yet durable in history beyond which this peer stops applying until the writer has caught up."""
     free_space_floor_bytes: int = 64 * 1024 * 1024
-    """Below this much free space on the data disk submissions are refused as `disk_full` while everything else goes on."""
+    """Below this much free space on the data disk submissions are refused as `disk_full` while everything else goes
+    on.
+    """
     snapshot_entries: int = 50_000
     snapshot_bytes: int = 64 * 1024 * 1024

@@ -85,11 +85,16 @@ def status_of(peer: "Peer") -> Status:
     lag = raft.commit_index - raft.applied_index
     session_ok = peer.proctor.trusted(peer.now())
     checks = {
-        "quorum": Check(raft.leader is not None and stale_s < STALE_READY_S, f"leader {raft.leader or 'unknown'}, heard {stale_s:.1f} s ago"),
+        "quorum": Check(
+            raft.leader is not None and stale_s < STALE_READY_S,
+            f"leader {raft.leader or 'unknown'}, heard {stale_s:.1f} s ago",
+        ),
         "applied": Check(lag < LAG_READY, f"{lag} committed entries to apply"),
         "session": Check(session_ok, "trusted" if session_ok else "not open, or in doubt"),
         "state": Check(not peer.divergence.quarantined, peer.divergence.quarantined or "equal to the majority's"),
-        "history": Check(peer.history_complete, "complete" if peer.history_complete else "being fetched from another peer"),
+        "history": Check(
+            peer.history_complete, "complete" if peer.history_complete else "being fetched from another peer"
+        ),
     }
     return Status(
         peer=peer.id,

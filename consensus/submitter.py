@@ -1,7 +1,8 @@
 """Submissions and retries: what only history knows is looked up here and put into the operation.
 
-Law: `apply` never reads history. A used key, an ended dependency or an ended task to be retried is looked up at an index, and the operation
-carries that index; the state refuses it as `stale_lookup` if something it should have seen left the stubs since, and we look again.
+Law: `apply` never reads history. A used key, an ended dependency or an ended task to be retried is looked up at an
+index, and the operation carries that index; the state refuses it as `stale_lookup` if something it should have seen
+left the stubs since, and we look again.
 """
 
 from collections.abc import Callable
@@ -69,7 +70,7 @@ class Submitter:
         else:
             self._parked.append(Parked(deadline, go, reply))
 
-    # --- submissions ---------------------------------------------------------------------------------------------------------
+    # --- submissions
 
     def submit(self, tasks: tuple[NewTask, ...], deadline: float, reply: Reply) -> None:
         if any(task.key or task.after for task in tasks):
@@ -110,7 +111,9 @@ class Submitter:
         self._peer.attempts.claim_with_submission(fresh)
 
     def _used_before(self, task: NewTask) -> Task | None:
-        """The ended task of that key, if only history still knows it; while the state knows the key it decides itself."""
+        """The ended task of that key, if only history still knows it; while the state knows the key it decides
+        itself.
+        """
         if not task.key or self._peer.machine.knows_key(task.namespace, task.key):
             return None
         found = self._peer.ports.history.find_key(task.namespace, task.key)
@@ -130,7 +133,7 @@ class Submitter:
                 found[dependency] = Found(dependency, ended.state, ended.result)
         return tuple(found.values()), None
 
-    # --- a fresh round for a failed task -----------------------------------------------------------------------------------------
+    # --- a fresh round for a failed task
 
     def retry(self, task: TaskId, deadline: float, reply: Reply) -> None:
         self._with_history(deadline, reply, lambda: self._look_up_and_retry(task, deadline, reply))
@@ -163,4 +166,6 @@ def _renamed(task: NewTask, repeated: dict[TaskId, TaskId]) -> NewTask:
     return msgspec.structs.replace(task, after=tuple(repeated.get(d, d) for d in task.after))
 
 
-_INCOMPLETE = Refused("history_incomplete", "this peer is still fetching its history after a restart; ask another, or again shortly")
+_INCOMPLETE = Refused(
+    "history_incomplete", "this peer is still fetching its history after a restart; ask another, or again shortly"
+)

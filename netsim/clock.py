@@ -1,0 +1,48 @@
+"""Virtual time, and each peer's own view of it.
+
+Law: nothing in the simulated world reads a real clock. A peer's monotonic clock may run at another rate than the
+world's, its wall clock may also jump.
+"""
+
+import random
+
+WALL_START_MS = 1_750_000_000_000
+"""Where the wall clocks of a world begin: any fixed moment serves."""
+
+
+class VirtualClock:
+    """`ports.Clock` of one peer over the world's time `now` (a callable giving world seconds)."""
+
+    def __init__(self, world: "Ticking", rate: float = 1.0, wall_offset_ms: int = 0) -> None:
+        self._world = world
+        self.rate = rate
+        self.wall_offset_ms = wall_offset_ms
+
+    def monotonic(self) -> float:
+        return self._world.now * self.rate
+
+    def wall_ms(self) -> int:
+        return WALL_START_MS + self.wall_offset_ms + int(self._world.now * self.rate * 1000)
+
+    def world_time(self, monotonic: float) -> float:
+        """The world's second at which this clock shows `monotonic`."""
+        return monotonic / self.rate
+
+
+class Ticking:
+    """What a clock needs of its world."""
+
+    now: float = 0.0
+
+
+class SeededEntropy:
+    """`ports.Entropy` from one named stream of the world's seed."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)
+
+    def random(self) -> float:
+        return self._random.random()
+
+    def getrandbits(self, k: int, /) -> int:
+        return self._random.getrandbits(k)

@@ -1,0 +1,150 @@
+"""Clients of a simulated cluster: they submit through any peer, retry what is unknown under the same key, and
+remember what they were told.
+"""
+
+import random
+from typing import NamedTuple
+
+from quorate.consensus.commands import Cancel, Done, Outcome, Refused
+from quorate.netsim.world import World
+from quorate.scheduling.task import NewTask, Retry, TaskId
+
+
+class Told(NamedTuple):
+    at: float
+    key: str
+    outcome: str
+    task: TaskId | None
+
+
+class Clients:
+    """`rate` requests per virtual second until `stop()`."""
+
+    def __init__(self, world: World, rate: float) -> None:
+        self._world = world
+        self._rate = rate
+        self._entropy = world.stream("clients")
+        self._number = 0
+        self._running = True
+        self.open = 0
+        self.accepted: dict[str, TaskId] = {}
+        self.refused: set[str] = set()
+        self.told: list[Told] = []
+        self.submitted = 0
+        self._next()
+
+    def stop(self) -> None:
+        self._running = False
+
+    def _next(self) -> None:
+        if not self._running:
+            return
+        self._number += 1
+        self._submit(f"k{self._number}", 0)
+        if self._entropy.random() < 0.1 and self.accepted:
+            self._cancel()
+        self._world.after(self._entropy.random() * 2.0 / self._rate, self._next)
+
+    def _submit(self, key: str, tries: int) -> None:
+        live = self._world.live()
+        if not live:
+            self._again(key, tries)
+            return
+        machine = live[int(self._entropy.random() * len(live))]
+        peer = machine.peer
+        assert peer is not None
+        task = self._task(key, peer.new_id())
+        self.open += 1
+        life = machine.life
+        answered = [False]
+
+        def reply(outcome: Outcome, _index: int) -> None:
+            if answered[0]:
+                raise AssertionError(f"request {key} was answered twice")
+            answered[0] = True
+            self.open -= 1
+            self._told(key, outcome, tries)
+
+        peer.submit([task], peer.now() + 5.0, reply)
+        self._world.touch(machine.id)
+        self._world.after(6.0, lambda: self._unanswered(machine.id, life, key, answered, tries))
+        self.submitted += 1
+
+    def _task(self, key: str, task_id: TaskId) -> NewTask:
+        draw = SeededDraw(self._world.seed, key)
+        after = tuple(t for t in [self._some_accepted(draw)] if t is not None and draw.share(0.2))
+        return NewTask(
+            id=task_id,
+            handler="sim.work",
+            args=b"{}",
+            key=key,
+            digest=key.encode().ljust(16, b"."),
+            priority=draw.below(3) * 10,
+            after=after,
+            run_after_failure=True,
+            timeout_ms=2_000,
+            retry=Retry(max=3, schedule=(0.1, 0.5)),
+        )
+
+    def _some_accepted(self, draw: "SeededDraw") -> TaskId | None:
+        if not self.accepted:
+            return None
+        keys = list(self.accepted)
+        return self.accepted[keys[draw.below(len(keys))]]
+
+    def _told(self, key: str, outcome: Outcome, tries: int) -> None:
+        if isinstance(outcome, Done):
+            task = TaskId(outcome.value[0])
+            first = self.accepted.setdefault(key, task)
+            if first != task:
+                raise AssertionError(f"key {key} gave task {first} and later {task}")
+            self.told.append(Told(self._world.now, key, "done", task))
+            return
+        self.told.append(Told(self._world.now, key, type(outcome).__name__, None))
+        if isinstance(outcome, Refused) and outcome.reason in ("key_reused", "unknown_dependency"):
+            self.refused.add(key)
+            return
+        self._again(key, tries)
+
+    def _again(self, key: str, tries: int) -> None:
+        if self._running or tries < 100:
+            self._world.after(0.2 + self._entropy.random() * 0.3, lambda: self._submit(key, tries + 1))
+
+    def _unanswered(self, machine: str, life: int, key: str, answered: list[bool], tries: int) -> None:
+        """The peer died with our request, or broke its promise to answer within the deadline."""
+        if answered[0]:
+            return
+        now = self._world.machines[machine]
+        if now.life == life and now.peer is not None and not now.frozen:
+            raise AssertionError(f"{machine} never answered request {key}")
+        answered[0] = True
+        self.open -= 1
+        self._again(key, tries)
+
+    def _cancel(self) -> None:
+        live = self._world.live()
+        keys = list(self.accepted)
+        if not live:
+            return
+        machine = live[int(self._entropy.random() * len(live))]
+        assert machine.peer is not None
+        task = self.accepted[keys[int(self._entropy.random() * len(keys))]]
+        machine.peer.call(Cancel(task), machine.peer.now() + 5.0, _whatever)
+        self._world.touch(machine.id)
+
+
+class SeededDraw:
+    """Draws that depend on a key only, so that a repetition asks for the same thing."""
+
+    def __init__(self, seed: int, key: str) -> None:
+        self._random = random.Random(f"{seed} {key}")
+
+    def below(self, n: int) -> int:
+        return int(self._random.random() * n)
+
+    def share(self, p: float) -> bool:
+        return self._random.random() < p
+
+
+def _whatever(_outcome: Outcome, _index: int) -> None:
+    """A cancellation may come too late; what counts is what the state says at the end."""
