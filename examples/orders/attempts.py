@@ -18,6 +18,8 @@ from examples.orders.order import Step
 
 class Begun(msgspec.Struct, frozen=True, tag="begun"):
     at_ns: int
+    wall_ms: int
+    """The same moment on the machine's wall clock, to be set beside what the cluster says."""
     peer: str
     pid: int
     step: Step
@@ -53,7 +55,9 @@ class AttemptLog:
     @contextmanager
     def attempt(self, step: Step, number: str, attempt: int, fence: int) -> Iterator[None]:
         """Frames the body of a step with its two lines."""
-        self._write(Begun(time.monotonic_ns(), self._peer, self._pid, step, number, attempt, fence))
+        self._write(
+            Begun(time.monotonic_ns(), time.time_ns() // 1_000_000, self._peer, self._pid, step, number, attempt, fence)
+        )
         error = ""
         try:
             yield

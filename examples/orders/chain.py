@@ -20,7 +20,7 @@ TIMEOUT_S = 60
 
 def task_key(number: str, step: Step) -> str:
     """The idempotency key of a step, and its name within a request."""
-    return f"{number}/{step}"
+    return f"{number}:{step}"
 
 
 def tasks_of(order: Order) -> list[dict[str, Any]]:

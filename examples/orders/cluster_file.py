@@ -9,7 +9,7 @@ import yaml
 
 PEERS = ("a", "b", "c")
 # Enough threads that a kill cuts many steps short, few enough that two cores also have time for the cluster.
-WORKERS = {"min": 8, "max": 12}
+WORKERS = {"min": 8, "max": 10}
 
 
 class PeerPlace(msgspec.Struct, frozen=True):

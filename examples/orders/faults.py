@@ -33,8 +33,8 @@ SHARES = {
     Fault.STALL: 0.005,
     Fault.LOST_ANSWER: 0.02,
 }
-USUAL_S = (0.020, 0.060)
-SLOW_S = (0.060, 0.160)
+USUAL_S = (0.030, 0.080)
+SLOW_S = (0.080, 0.180)
 STALL_S = 1.5
 """Longer than `gateway_client.PATIENCE_S`."""
 

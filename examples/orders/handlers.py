@@ -18,8 +18,8 @@ from examples.orders.order import Step
 from examples.orders.shop import open_shop
 
 # The warehouse's robot and the label printer take their time, as they do everywhere.
-PICKING_S = 0.04
-LABEL_S = 0.03
+PICKING_S = 0.06
+LABEL_S = 0.05
 
 
 @quorate.task("orders.pay")

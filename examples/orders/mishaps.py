@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from examples.orders.api import DemoFailed, Peers
+from examples.orders.api import Peers
 from examples.orders.attempts import AttemptReader
 from examples.orders.probe import Probe
 from examples.orders.processes import Processes
 
 WORTH_RUNNING = 5
-TRIES = 6
+TRIES = 3
 # Longer than the session's 5 s: what the frozen peer holds is given to others, and it wakes up as a stale holder.
 FROZEN_S = 7.0
 DOWN_S = 1.5
@@ -59,6 +59,8 @@ class Mishaps:
         self._start_peer = start_peer
         self._say = say
         self.all: list[Mishap] = []
+        self.down: set[str] = set()
+        """Peers whose process is meant to be gone at this moment."""
 
     async def kill_leader(self) -> None:
         for _ in range(TRIES):
@@ -86,6 +88,7 @@ class Mishaps:
         pid = self._processes.pid(peer)
         await self._until_busy(pid)
         at_s = time.monotonic()
+        self.down.add(peer)
         self._processes.kill(peer)
         running = self._running(pid)
         self._say(f"kill -9 of {peer}, the leader, in the middle of {running} attempts")
@@ -94,6 +97,7 @@ class Mishaps:
         await asyncio.sleep(DOWN_S)
         returned_ns = time.monotonic_ns()
         self._start_peer(peer)
+        self.down.discard(peer)
         return Mishap("killed", peer, running, led_again_s, await self._back(peer, returned_ns), returned_ns)
 
     async def _freeze(self, peer: str) -> Mishap:
@@ -121,15 +125,12 @@ class Mishaps:
         return self._attempts.running(pid)
 
     async def _back(self, peer: str, since_ns: int) -> float | None:
-        """Seconds until the peer is ready; raises if its process is gone instead."""
+        """Seconds until the peer is ready; None: not in time."""
         since_s = since_ns / 1e9
         while time.monotonic() < since_s + BACK_WITHIN_S:
             if await self._peers.ready(peer):
                 seconds = time.monotonic() - since_s
                 self._say(f"{peer} is back by itself after {seconds:.1f} s")
                 return seconds
-            code = self._processes.exited().get(peer)
-            if code is not None:
-                raise DemoFailed(f"peer {peer} ended with exit code {code}; see {self._processes.log(peer)}")
             await asyncio.sleep(0.05)
         return None

@@ -4,13 +4,14 @@ Law: the order number is the one name of an order everywhere: idempotency key of
 stock movement and of its parcel. What happens to an order follows from its kind and its amount alone.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 import msgspec
 
-# Everything that has to do with this shop is in one currency; the real data are in pounds sterling.
-CURRENCY = "GBP"
+# What a number may be made of, since it goes into names of tasks.
+NUMBER_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Kind(StrEnum):
@@ -48,8 +49,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     vip: bool = False
 
     def __post_init__(self) -> None:
-        if not self.number:
-            raise ValueError("an order needs a number, got an empty one")
+        if not NUMBER_FORM.fullmatch(self.number):
+            raise ValueError(f"order number {self.number!r}: expected 1 to 64 letters, digits, `.`, `_` and `-`")
         if self.quantity <= 0:
             raise ValueError(
                 f"order {self.number}: quantity is {self.quantity}, expected 1 or more: `kind` says which way they go"

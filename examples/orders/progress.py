@@ -59,7 +59,7 @@ class Lines:
         self._next_s = self._began_s
 
     def say(self, words: str) -> None:
-        self._console.print(f"{time.monotonic() - self._began_s:6.1f} s  {words}", highlight=False)
+        self._console.print(f"{time.monotonic() - self._began_s:6.1f} s  {words}", highlight=False, soft_wrap=True)
 
     def show(self, orders_submitted: int, orders_done: int, steps_done: int) -> None:
         if time.monotonic() < self._next_s and orders_done < self._orders:

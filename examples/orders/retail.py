@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from examples.orders.order import Kind, Order
+from examples.orders.order import NUMBER_FORM, Kind, Order
 
 NEEDED = ("InvoiceNo", "InvoiceDate", "CustomerID", "Country", "Quantity", "UnitPrice")
 PER_ITEM_COLUMN = "StockCode"
@@ -158,8 +158,8 @@ def _row(record: dict[str, Any], oddities: Oddities) -> _Row:
         raise ValueError("fewer columns than the heading")
     text = {name: record[name].strip() for name in NEEDED}
     invoice = text["InvoiceNo"].upper()
-    if not invoice:
-        raise ValueError("InvoiceNo is empty")
+    if not NUMBER_FORM.fullmatch(invoice):
+        raise ValueError(f"InvoiceNo is {invoice[:64]!r}, expected letters and digits")
     quantity = int(text["Quantity"])
     price = Decimal(text["UnitPrice"])
     if not price.is_finite():

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -130,13 +131,16 @@ class _Stage:
         }
         return self.processes.start(peer, peer_command(self._cluster_file, peer), environment)
 
+    def expect_alive(self, except_for: AbstractSet[str]) -> None:
+        """Raises DemoFailed with the end of its log if a process has ended by itself."""
+        for name, code in self.processes.exited().items():
+            if name not in except_for:
+                raise DemoFailed(f"{name} ended by itself with exit code {code}:\n{_tail(self.processes.log(name))}")
+
     async def until(self, fact: Callable[[], Coroutine[Any, Any, bool]], what: str) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
         while not await fact():
-            for name, code in self.processes.exited().items():
-                raise DemoFailed(
-                    f"{name} ended with exit code {code} before {what}:\n{_tail(self.processes.log(name))}"
-                )
+            self.expect_alive(except_for=frozenset())
             if time.monotonic() > deadline:
                 raise DemoFailed(f"not within {READY_WITHIN_S:g} s: {what}; the logs are in {self.folder / 'logs'}")
             await asyncio.sleep(LOOK_EVERY_S)
@@ -176,6 +180,7 @@ class _Show:
     ) -> None:
         self._last_steps = [(steps_of(order)[-1], order.number) for order in orders]
         self._orders_done = 0
+        self._stage = stage
         self._display = display
         self._probe = Probe(peers)
         self.attempts = AttemptReader(stage.folder / ATTEMPTS)
@@ -215,6 +220,7 @@ class _Show:
         """Counts what is done, shows it, and notices when nothing is done any more."""
         moved_s, steps_before = time.monotonic(), -1
         while True:
+            self._stage.expect_alive(except_for=self._mishaps.down)
             self.attempts.follow()
             done = self.attempts.done
             self._orders_done = sum(step in done for step in self._last_steps)
@@ -247,9 +253,7 @@ def _answer(step: Step, task: dict[str, Any]) -> TaskAnswer:
         step=step,
         number=task["labels"]["order"],
         state=task["state"],
-        attempt=task["attempt"],
         submitted_ms=_ms(task.get("submitted_at")),
-        started_ms=_ms(task.get("started_at")),
         ended_ms=_ms(task.get("ended_at")),
     )
 

@@ -13,7 +13,7 @@ from examples.orders.chain import tasks_of
 from examples.orders.order import Order, Step, steps_of
 
 BATCH_ORDERS = 100
-ORDERS_UNDER_WAY = 1_500
+ORDERS_UNDER_WAY = 1_000
 LOOK_EVERY_S = 0.05
 
 Acknowledged = list[tuple[Step, str, str]]

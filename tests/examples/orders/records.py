@@ -50,8 +50,8 @@ def balanced_books() -> Books:
             else:
                 told = f"parcel-{fence}"
                 parcels.append(Parcel(told, number, step, order.country, because, fence, at_ns))
-            tasks.append(TaskAnswer(f"id-{number}-{step}", step, number, "succeeded", 1, 0, ready_ms + wait_ms, at_ms))
-            begun.append(Begun(at_ns, "a", 7, step, number, 1, fence))
+            tasks.append(TaskAnswer(f"id-{number}-{step}", step, number, "succeeded", 0, at_ms))
+            begun.append(Begun(at_ns, ready_ms + wait_ms, "a", 7, step, number, 1, fence))
     acknowledged = [(task.step, task.number, task.id) for task in tasks]
     acknowledged += [told for told in acknowledged if told[1] == SALE.number]
     return Books(

@@ -11,8 +11,8 @@ from examples.orders.verdicts import judge
 KILL = Mishap("killed", "a", running=9, led_again_s=1.1, back_s=0.8, returned_ns=5_000_000_000)
 FREEZE = Mishap("frozen", "b", running=7, led_again_s=0.1, back_s=0.2, returned_ns=9_000_000_000)
 WORKED = [
-    Begun(20_000_000_000, "a", 11, Step.PAY, "1", 1, 1),
-    Begun(20_000_000_000, "b", 12, Step.PAY, "2", 1, 2),
+    Begun(20_000_000_000, 0, "a", 11, Step.PAY, "1", 1, 1),
+    Begun(20_000_000_000, 0, "b", 12, Step.PAY, "2", 1, 2),
 ]
 
 
