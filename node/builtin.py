@@ -49,7 +49,7 @@ def noop(*_positions: Any, **_keywords: Any) -> None:
     """Nothing, for any arguments."""
 
 
-def sleep(seconds: float) -> None:
+def sleep(seconds: object) -> None:
     """Wakes at once when it is cancelled. Fails with ValueError on what is no length of time."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
         raise ValueError(f"seconds: got {seconds!r}, expected a number from 0 up")
@@ -57,7 +57,7 @@ def sleep(seconds: float) -> None:
         raise InterruptedError(f"told to stop: {current().told_to_stop}")
 
 
-def fail(message: str = "failed on request", type: str = "Failure", times: int | None = None) -> dict[str, int]:  # noqa: A002 - the contract's name
+def fail(message: str = "failed on request", type: str = "Failure", times: object = None) -> dict[str, int]:  # noqa: A002 - the contract's name
     """Fails the first `times` attempts (left out: every attempt) with an error of that type and message, then
     succeeds."""
     attempt = current().attempt
@@ -68,7 +68,7 @@ def fail(message: str = "failed on request", type: str = "Failure", times: int |
     raise _error_class(type)(message)
 
 
-def _error_class(name: str) -> type[Exception]:
+def _error_class(name: object) -> type[Exception]:
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"type: got {name!r}, expected the name of an error class")
     return type(name, (Exception,), {})
