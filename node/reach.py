@@ -51,7 +51,7 @@ def trust_of(config: ClusterConfig, peer_id: str | None) -> Trust:
     for me in [peer_id] if peer_id is not None else [peer.id for peer in config.peers]:
         try:
             tls = LiveTls(config, me)
-        except OSError as failure:
+        except (OSError, Untrusted) as failure:
             flaw = f"the certificate of peer {me} cannot be used ({failure})"
             continue
         return Trust(tls.raft_client(), tls.http_client())

@@ -49,7 +49,7 @@ class LiveTls:
     """
 
     def __init__(self, config: ClusterConfig, me: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Raises ValueError if the cluster has no TLS, ssl.SSLError or OSError if the files cannot be used."""
+        """Raises ValueError if the cluster has no TLS, Untrusted or OSError if the files cannot be used."""
         if config.tls is None:
             raise ValueError(f"the cluster {config.cluster!r} has no tls section")
         self._files = config.tls.of(me)
@@ -59,6 +59,7 @@ class LiveTls:
         self._monotonic = monotonic
         self._looked_at = monotonic()
         self._seen = _seen(self._files)
+        self._refuse_flawed()
         self._now = self._load()
         doors = self._load()
         doors.raft_server.sni_callback = self._to_newest_raft

@@ -182,8 +182,11 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     @property
     def http_wants_login(self) -> bool:
-        """Every HTTP request must come with a client certificate or a bearer token."""
-        return not self.insecure and (self.tls is not None or self.tokens is not None)
+        """Every HTTP request must come with a client certificate or a bearer token.
+
+        `insecure` takes this off the certificates; tokens that were set up are asked for all the same.
+        """
+        return self.tokens is not None or (self.tls is not None and not self.insecure)
 
     @property
     def replicated_limits(self) -> commands.Limits:

@@ -131,7 +131,8 @@ class _Reading:
 
     def _value(self, node: yaml.Node, at: str) -> Plain:
         if id(node) in self._seen:
-            self._refuse(node, at, "got an alias (`*name`), which is not used here", "write the value out")
+            message = "got an alias (`*name`), which is not used here"
+            self.problems.append(Problem(self.file, self.lines[at], at, message, "write the value out"))
             return None
         self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
@@ -147,7 +148,8 @@ class _Reading:
         plain: list[Plain] = []
         for number, item in enumerate(node.value):
             key = f"{at}[{number}]"
-            self.lines[key] = _line(item)
+            # An alias carries the line of what it stands for; the list is nearer.
+            self.lines[key] = _line(node) if id(item) in self._seen else _line(item)
             plain.append(self._value(item, key))
         return plain
 
