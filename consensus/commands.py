@@ -4,9 +4,17 @@ Law: a command is plain data, complete in itself. Formats only grow (append fiel
 refuses that operation and changes nothing, so mixed versions need the feature level of `docs/design.md` before a new tag is sent.
 """
 
+from typing import Annotated
+
 import msgspec
 
-from quorate.scheduling.task import NewTask, State, TaskError, TaskId
+from quorate.scheduling.task import Count, Ms, NewTask, Stamp, State, TaskError, TaskId
+
+MAX_SLOTS = 999
+"""Attempts one peer may hold: the end of a session puts all of them back within one entry's budget of derived work (1,000)."""
+
+Slots = Annotated[int, msgspec.Meta(ge=0, le=MAX_SLOTS)]
+Limit = Annotated[int, msgspec.Meta(ge=0, le=1 << 46)]
 
 
 class SessionInfo(msgspec.Struct, frozen=True, array_like=True):
@@ -14,7 +22,7 @@ class SessionInfo(msgspec.Struct, frozen=True, array_like=True):
 
     http: str
     """`scheme://host:port` others and clients reach it by; "" if none."""
-    slots: int
+    slots: Slots
     """Attempts it may hold at once (threads plus what it claims ahead)."""
     handlers: tuple[str, ...]
     region: str = ""
@@ -26,22 +34,22 @@ class OpenSession(msgspec.Struct, frozen=True, array_like=True, tag="open"):
     """Also updates the info of an open one. Ends older incarnations of the same peer (their attempts are requeued)."""
 
     peer: str
-    incarnation: int
-    ttl_ms: int
+    incarnation: Count
+    ttl_ms: Ms
     info: SessionInfo
 
 
 class RenewSession(msgspec.Struct, frozen=True, array_like=True, tag="renew"):
     peer: str
-    incarnation: int
-    slots: int
+    incarnation: Count
+    slots: Slots
 
 
 class CloseSession(msgspec.Struct, frozen=True, array_like=True, tag="close"):
     """Leaves in peace: what it still holds is requeued without counting as a death."""
 
     peer: str
-    incarnation: int
+    incarnation: Count
 
 
 class Found(msgspec.Struct, frozen=True, array_like=True):
@@ -59,16 +67,19 @@ class Submit(msgspec.Struct, frozen=True, array_like=True, tag="submit"):
     """
 
     tasks: tuple[NewTask, ...]
-    looked_at: int = 0
+    looked_at: Count = 0
     found: tuple[Found, ...] = ()
 
 
 class Claim(msgspec.Struct, frozen=True, array_like=True, tag="claim"):
-    """For each (task, attempts so far): run it, if it is ready, no attempt happened since, and the session lives. Each is decided alone."""
+    """For each (task, attempts so far): run it, if it is ready, no attempt happened since, and the session lives. Each is decided alone.
+
+    Done value: for each wanted its fence in decimal, or "" where it was not granted.
+    """
 
     peer: str
-    incarnation: int
-    wanted: tuple[tuple[TaskId, int], ...]
+    incarnation: Count
+    wanted: tuple[tuple[TaskId, Count], ...]
 
 
 class SetResult(msgspec.Struct, frozen=True, array_like=True, tag="result"):
@@ -79,7 +90,7 @@ class SetError(msgspec.Struct, frozen=True, array_like=True, tag="error"):
     """`retry_ms`: delay before the next attempt if retries are left; None: this error is not retried."""
 
     error: TaskError
-    retry_ms: int | None
+    retry_ms: Ms | None
 
 
 class GiveBack(msgspec.Struct, frozen=True, array_like=True, tag="giveback"):
@@ -89,9 +100,11 @@ class GiveBack(msgspec.Struct, frozen=True, array_like=True, tag="giveback"):
 
 
 class Stage(msgspec.Struct, frozen=True, array_like=True, tag="stage"):
-    """Tasks that the attempt submitted through its context."""
+    """Tasks that the attempt submitted through its context. Only beside a `SetResult`; `looked_at` and `found` as in Submit."""
 
     tasks: tuple[NewTask, ...]
+    looked_at: Count = 0
+    found: tuple[Found, ...] = ()
 
 
 Staged = SetResult | SetError | GiveBack | Stage
@@ -105,7 +118,7 @@ class Finish(msgspec.Struct, frozen=True, array_like=True, tag="finish"):
     """
 
     task: TaskId
-    fence: int
+    fence: Count
     ops: tuple[Staged, ...]
 
 
@@ -113,7 +126,7 @@ class MakeReady(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
     """A held task: set ready, perhaps with another earliest time (wall ms; None: unchanged)."""
 
     task: TaskId
-    not_before_ms: int | None = None
+    not_before_ms: Ms | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
@@ -122,23 +135,25 @@ class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
 
 
 class Again(msgspec.Struct, frozen=True, array_like=True, tag="again"):
-    """A fresh round of attempts for a failed task. `record`: the ended record as msgpack if it has left the stubs; `looked_at` as in Submit."""
+    """A fresh round of attempts for a failed task. `record`: the ended record as msgpack if it has left the stubs; `looked_at` and
+    `found` (its dependencies) as in Submit."""
 
     task: TaskId
     record: bytes = b""
-    looked_at: int = 0
+    looked_at: Count = 0
+    found: tuple[Found, ...] = ()
 
 
 class Limits(msgspec.Struct, frozen=True, array_like=True):
     """What `apply` enforces; data, never read from a peer's own file while applying."""
 
-    live_tasks: int = 1_000_000
-    live_bytes: int = 1 << 30
+    live_tasks: Limit = 1_000_000
+    live_bytes: Limit = 1 << 30
     """Arguments and kept results of live tasks and stubs."""
-    poison_limit: int = 5
-    history_rows: int = 1_000_000
-    history_ms: int = 7 * 24 * 3600 * 1000
-    attempt_grace_ms: int = 5_000
+    poison_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 5
+    history_rows: Limit = 1_000_000
+    history_ms: Limit = 7 * 24 * 3600 * 1000
+    attempt_grace_ms: Limit = 5_000
     """An attempt whose own peer has not ended it this long after its timeout is taken away from it."""
 
 
@@ -155,15 +170,15 @@ class Op(msgspec.Struct, frozen=True, array_like=True):
     """One operation in an entry; `command` stays encoded until it is applied."""
 
     peer: str
-    incarnation: int
-    number: int
-    floor: int
+    incarnation: Count
+    number: Count
+    floor: Count
     command: bytes
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    elapsed: int
-    stamp: int
+    elapsed: Ms
+    stamp: Stamp
     fresh: bool
     ops: list[msgspec.Raw]
 

@@ -6,12 +6,20 @@ Law: a `Task` is the one record of a task, the same on every peer, from submissi
 """
 
 from enum import StrEnum
-from typing import NewType
+from typing import Annotated, NewType
 
 import msgspec
 
 TaskId = NewType("TaskId", str)
 """26 characters of Crockford base32 (a ULID), minted by the peer that took the submission."""
+
+Ms = Annotated[int, msgspec.Meta(ge=0, le=1 << 46)]
+"""Milliseconds, of a wall (until the year 4199) or of a duration. The bound keeps every sum of two of them a valid integer on the wire."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
+"""A number that only rises: sequence, attempt, fence, incarnation."""
+Stamp = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
+"""A hybrid logical clock stamp."""
+Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
 
 
 class State(StrEnum):
@@ -30,19 +38,19 @@ class State(StrEnum):
 ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 
-class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Retry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """When an attempt that failed with a handler error is tried again.
 
     max: retries after handler errors. schedule: delays in seconds, row n before retry n (the last row repeats); without one the delay doubles
     from 1 s to 300 s with jitter. on: names of error types that are retried (empty: all).
     """
 
-    max: int = 0
+    max: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     schedule: tuple[float, ...] = ()
     on: tuple[str, ...] = ()
 
 
-class TaskError(msgspec.Struct, frozen=True, array_like=True):
+class TaskError(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Why an attempt or a task failed, as told back: `{type, message, code, traceback}`."""
 
     type: str
@@ -51,7 +59,7 @@ class TaskError(msgspec.Struct, frozen=True, array_like=True):
     traceback: str = ""
 
 
-class NewTask(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+class NewTask(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """A validated submission, as it stands in a Submit command. `args` is JSON, with every `$result` naming an id."""
 
     id: TaskId
@@ -59,14 +67,14 @@ class NewTask(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     args: bytes
     namespace: str = "default"
     queue: str = "default"
-    priority: int = 0
+    priority: Priority = 0
     key: str = ""
     digest: bytes = b""
     """blake2b-16 of the contents as asked; the same key with another digest is refused (`key_reused`)."""
     held: bool = False
-    not_before_ms: int = 0
-    deadline_ms: int = 0
-    timeout_ms: int = 300_000
+    not_before_ms: Ms = 0
+    deadline_ms: Ms = 0
+    timeout_ms: Ms = 300_000
     after: tuple[TaskId, ...] = ()
     run_after_failure: bool = False
     """What a failed or cancelled dependency does to this task: False fails it, True lets it run."""
@@ -81,61 +89,61 @@ class Task(msgspec.Struct, array_like=True, gc=False):
     """The record. Field order is the storage format: append only."""
 
     id: TaskId
-    seq: int
+    seq: Count
     """Order of acceptance: strictly rising over the cluster's life; lists and cursors go by it."""
     handler: str
     args: bytes
     namespace: str
     queue: str
-    priority: int
+    priority: Priority
     key: str
     digest: bytes
-    not_before_ms: int
-    deadline_ms: int
-    timeout_ms: int
+    not_before_ms: Ms
+    deadline_ms: Ms
+    timeout_ms: Ms
     after: tuple[TaskId, ...]
     run_after_failure: bool
     retry: Retry | None
     labels: dict[str, str] | None
     principal: str
     trace: str
-    submitted_stamp: int
+    submitted_stamp: Stamp
     state: State
     reason: str = ""
-    attempt: int = 0
-    fence: int = 0
+    attempt: Count = 0
+    fence: Count = 0
     peer: str = ""
-    incarnation: int = 0
-    failures: int = 0
+    incarnation: Count = 0
+    failures: Count = 0
     """Attempts of this round that failed with a handler error (what `retry.max` counts)."""
-    deaths: int = 0
+    deaths: Count = 0
     """Attempts that ended with the death of a single peer (what `poison_limit` counts)."""
-    unmet: int = 0
+    unmet: Count = 0
     """Dependencies that have not ended."""
-    due_ms: int = 0
+    due_ms: Ms = 0
     """state scheduled: wall ms (`due_elapsed` False) or elapsed ms from which it is ready; running: elapsed ms of the attempt's limit."""
     due_by_elapsed: bool = False
-    ready_stamp: int = 0
-    started_stamp: int = 0
-    ended_stamp: int = 0
+    ready_stamp: Stamp = 0
+    started_stamp: Stamp = 0
+    ended_stamp: Stamp = 0
     result: bytes | None = None
     """JSON."""
     error: TaskError | None = None
-    end_seq: int = 0
+    end_seq: Count = 0
     """Order of ending, strictly rising; 0 while live. History and retention go by it."""
     timeline: bytes = b""
     """The last 64 `Moment`s, each a msgpack array, one after the other, oldest first."""
-    moments: int = 0
+    moments: Count = 0
     """Moments so far (more than 64: the oldest were dropped)."""
 
 
-class Moment(msgspec.Struct, frozen=True, array_like=True):
+class Moment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One step on a task's timeline."""
 
     kind: str
     """submitted, held, scheduled, blocked, ready, running, succeeded, failed, cancelled, retrying, requeued, handed_back, quarantined ..."""
-    stamp: int
-    attempt: int = 0
+    stamp: Stamp
+    attempt: Count = 0
     peer: str = ""
     detail: str = ""
 
@@ -147,11 +155,11 @@ class Attempt(msgspec.Struct, frozen=True):
     handler: str
     args: bytes
     """JSON with `$result` not yet filled in."""
-    attempt: int
-    fence: int
-    timeout_ms: int
+    attempt: Count
+    fence: Count
+    timeout_ms: Ms
     """0: none."""
-    deadline_ms: int
+    deadline_ms: Ms
     results: dict[TaskId, bytes]
     """JSON results of the tasks named in `after`."""
     namespace: str
@@ -159,7 +167,7 @@ class Attempt(msgspec.Struct, frozen=True):
     principal: str
     labels: dict[str, str]
     trace: str
-    seq: int = 0
+    seq: Count = 0
 
 
 class Succeeded(msgspec.Struct, frozen=True, tag=True):
