@@ -4,7 +4,6 @@ Law: looks, and leaves nothing behind; every finding says what was measured, aga
 forbids a start is a problem, what will hurt later a warning. Nothing here is needed for running.
 """
 
-import importlib.metadata
 import importlib.util
 import resource
 import shutil
@@ -16,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from quorate.consensus.raft import engine
 from quorate.node import reach
 from quorate.node.config import ClusterConfig, ConfigError, PeerConfig, Problem, files, load
 from quorate.node.flush_probe import flush_latency
@@ -23,7 +23,6 @@ from quorate.node.flush_probe import flush_latency
 SLOW_FLUSH_MS = 5.0
 """Every acknowledged write waits for at least one flush; a good disk takes a tenth of this."""
 OLDEST_PYTHON = (3, 11)
-PYSYNCOBJ = "0.3.17"
 SPARE_FILES = 256
 """Open files of a peer besides its connections: log segments, history, modules."""
 
@@ -84,13 +83,11 @@ def _python() -> Finding:
 
 def _pysyncobj() -> Finding:
     try:
-        version = importlib.metadata.version("pysyncobj")
-    except importlib.metadata.PackageNotFoundError:
-        return Finding("problem", "pysyncobj", "not installed", f"pip install pysyncobj=={PYSYNCOBJ}")
-    if version != PYSYNCOBJ:
-        detail = f"{version}, expected {PYSYNCOBJ}, the one that was audited"
-        return Finding("problem", "pysyncobj", detail, f"pip install pysyncobj=={PYSYNCOBJ}")
-    return Finding("ok", "pysyncobj", version)
+        engine.audited_code()
+    except engine.UnauditedEngine as unaudited:
+        what, _, fix = str(unaudited).partition("; ")
+        return Finding("problem", "pysyncobj", what, fix)
+    return Finding("ok", "pysyncobj", "0.3.17, byte for byte the one that was audited")
 
 
 def _open_files(config: ClusterConfig) -> Finding:

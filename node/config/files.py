@@ -10,6 +10,7 @@ from pathlib import Path
 from quorate.node import certificate
 from quorate.node.certificate import Identity
 from quorate.node.config import tokens_file
+from quorate.node.config.data_folder import stranger
 from quorate.node.config.model import ClusterConfig, TlsConfig
 from quorate.node.config.problem import ConfigError, Problem
 
@@ -93,6 +94,9 @@ def _data(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
     elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         fix = "give it to the user the peer runs as"
         yield config.source.problem(key, f"got {folder}, in which this user may not read and write", fix)
+    elif why := stranger(folder, config.cluster, peer_id, tuple(peer.id for peer in config.peers)):
+        message, _, fix = why.partition("; ")
+        yield config.source.problem(key, f"got {folder}: {message}", fix)
 
 
 def _can_be_made(config: ClusterConfig, key: str, folder: Path) -> Iterator[Problem]:

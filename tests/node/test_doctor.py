@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from quorate.consensus.raft import engine
 from quorate.node import certs, doctor, flush_probe
 from quorate.node.config import Address, ClusterConfig
 from quorate.node.doctor import Finding
@@ -123,6 +124,14 @@ def test_a_module_nobody_has_is_a_problem(tmp_path: Path) -> None:
     findings = doctor.check(config, "a")
     assert found(findings, "module no_such_module.x").level == "problem"
     assert found(findings, "module shop_handlers").level == "ok"
+
+
+def test_another_engine_than_the_audited_one_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "AUDITED", "0" * 64)
+    engine.audited_code.cache_clear()
+    finding = found(doctor.check(plain(tmp_path), "a"), "pysyncobj")
+    assert finding.level == "problem"
+    assert "reinstall pysyncobj==0.3.17" in finding.fix
 
 
 def test_an_open_file_limit_below_the_connections_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

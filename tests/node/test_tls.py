@@ -1,5 +1,6 @@
 """Who may shake hands with a peer, tried with real handshakes on loopback; and new files are taken while running."""
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -187,8 +188,8 @@ def test_a_certificate_of_another_cluster_is_refused_even_from_the_same_ca(tmp_p
         path.write_bytes(content)
     with door(config, LiveTls(config, "a")) as at_a:
         assert refused(at_a.port, stranger(tmp_path / "ca.pem", files_of(other, "b")))
-        assert at_a.came == []
-        assert "cluster 'mall', expected 'shop'" in at_a.refused[0]
+    assert at_a.came == []
+    assert "cluster 'mall', expected 'shop'" in at_a.refused[0]
     with (
         door(other, LiveTls(other, "a")) as at_other,
         dialled(at_other.port, LiveTls(config, "b").raft_client()) as secured,
@@ -210,6 +211,17 @@ def test_older_protocols_are_refused(tmp_path: Path) -> None:
     with door(config, LiveTls(config, "a")) as at_a:
         assert refused(at_a.port, old)
     assert at_a.came == []
+
+
+def test_no_session_is_resumed(tmp_path: Path) -> None:
+    """It would let somebody in whose certificate has been withdrawn since."""
+    config = with_certificates(tmp_path)
+    context = LiveTls(config, "b").raft_client()
+    with door(config, LiveTls(config, "a")) as at_a:
+        with dialled(at_a.port, context) as first:
+            assert echoed(first)
+            session = first.session
+        assert session is None or not session.has_ticket
 
 
 def test_a_peer_does_not_start_with_the_certificate_of_another(tmp_path: Path) -> None:
@@ -273,6 +285,38 @@ def test_a_ca_that_was_taken_away_is_trusted_no_longer(tmp_path: Path) -> None:
         # It trusts the new CA, so that what is refused is the certificate of the old one.
         assert refused(at_a.port, stranger(tmp_path / "old" / "ca.pem", files_of(config, "b")))
     assert at_a.came == [Identity("peer", "b")]
+
+
+async def test_an_asyncio_listener_takes_new_certificates_too(tmp_path: Path) -> None:
+    """The listeners of a peer are asyncio's, whose TLS is another object than a socket's."""
+    config = with_certificates(tmp_path)
+    clock = HandClock()
+    at_server, at_client = LiveTls(config, "a", clock), LiveTls(config, "b", clock)
+    came: list[Identity] = []
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(verify_peer(writer.get_extra_info("ssl_object"), "shop"))
+        writer.write(await reader.readexactly(5))
+        writer.close()
+        await writer.wait_closed()
+
+    async def dial() -> object:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=at_client.raft_client())
+        connection = writer.get_extra_info("ssl_object")
+        assert verify_peer(connection, "shop") == Identity("peer", "a")
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.close()
+        await writer.wait_closed()
+        return connection.getpeercert()["serialNumber"]
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0, ssl=at_server.raft_server) as server:
+        port = server.sockets[0].getsockname()[1]
+        before = await dial()
+        certs.rotate(config, tmp_path)
+        clock.now += 1
+        assert await dial() != before
+    assert came == [Identity("peer", "b")] * 2
 
 
 @pytest.mark.parametrize("damage", ["half", "gone", "swapped", "other"])

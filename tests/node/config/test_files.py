@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from quorate.consensus.ports import Write
+from quorate.consensus.raft.identity import NAME, Identity, write_identity
 from quorate.node import certs
 from quorate.node.certificate import now_utc
 from quorate.node.config import ClusterConfig, ConfigError, Problem, load
@@ -218,6 +220,58 @@ def test_a_data_folder_that_cannot_be_made_is_told(file: Path) -> None:
     problem = problem_of(file, "b")
     assert (problem.line, problem.key) == (4, "peers[1].data")
     assert "cannot be made" in problem.message
+
+
+def owned_by(folder: Path, cluster: str, peer: str, voters: tuple[str, ...] = ("a", "b", "c")) -> Path:
+    """A data folder as a running peer leaves it."""
+    folder.mkdir(parents=True)
+    mine = Identity(cluster, peer, "d1", 1, "f1", voters, dict.fromkeys(voters, "d1"), voter=True)
+    (write, *_) = write_identity(mine)
+    assert isinstance(write, Write)
+    (folder / NAME).write_bytes(write.data)
+    (folder / "lock").touch()
+    (folder / "history.sqlite").touch()
+    return folder
+
+
+def test_the_folder_of_this_very_peer_is_accepted(file: Path) -> None:
+    owned_by(file.parent / "data" / "a", "shop", "a")
+    assert load(file, "a").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "peer", "voters", "got"),
+    [
+        ("mall", "a", ("a", "b", "c"), "belongs to cluster 'mall'"),
+        ("shop", "b", ("a", "b", "c"), "belongs to peer 'b', this peer is 'a'"),
+        ("shop", "a", ("a", "b", "z"), "founded by a, b, z"),
+    ],
+)
+def test_the_folder_of_somebody_else_is_told(
+    file: Path, cluster: str, peer: str, voters: tuple[str, ...], got: str
+) -> None:
+    owned_by(file.parent / "data" / "a", cluster, peer, voters)
+    problem = problem_of(file)
+    assert (problem.line, problem.key) == (3, "peers[0].data")
+    assert got in problem.message
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"QRTIDNT1\x00\x00\x00\x00"])
+def test_a_damaged_identity_is_told(file: Path, content: bytes) -> None:
+    folder = owned_by(file.parent / "data" / "a", "shop", "a")
+    (folder / NAME).write_bytes(content)
+    problem = problem_of(file)
+    assert problem.key == "peers[0].data"
+    assert "identity" in problem.message
+
+
+def test_a_log_without_an_identity_is_told(file: Path) -> None:
+    folder = owned_by(file.parent / "data" / "a", "shop", "a")
+    (folder / NAME).unlink()
+    (folder / "journal-1").write_bytes(b"entries")
+    problem = problem_of(file)
+    assert problem.key == "peers[0].data"
+    assert "journal-1" in problem.message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
