@@ -1,0 +1,1 @@
+"""Three programs, each with a peer of one cluster inside: see README.md."""
