@@ -1,6 +1,7 @@
 """What `apply` tells: one event per change, in order, the same on every peer.
 
-Law: an event's address is (log index, n-th of the entry); whoever keeps events (stream, waiters, history) keeps that address.
+Law: an event's address is (log index, n-th of the entry); whoever keeps events (stream, waiters, history) keeps that
+address.
 """
 
 import msgspec
@@ -9,8 +10,8 @@ from quorate.scheduling.task import State, Task, TaskId
 
 
 class TaskEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A task came to `state`. `kind` as in `Moment.kind`. `record`: the task as it stands in the table (live, do not keep) or, when it ended,
-    its last record (yours to keep)."""
+    """A task came to `state`. `kind` as in `Moment.kind`. `record`: the task as it stands in the table (live, do not
+    keep) or, when it ended, its last record (yours to keep)."""
 
     kind: str
     task: TaskId
@@ -28,7 +29,8 @@ class TaskEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SessionEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """kind: `opened`, `renewed` (only when info changed), `closed` (in peace), `expired`, `replaced` (by a newer incarnation)."""
+    """kind: `opened`, `renewed` (only when info changed), `closed` (in peace), `expired`, `replaced` (by a newer
+    incarnation)."""
 
     kind: str
     peer: str

@@ -1,7 +1,7 @@
 """What tasks wait for, and the results they are handed.
 
-Law: names are resolved once, at submission: afterwards `after` and every `{"$result": ...}` in the arguments name ids, and no group of tasks
-that is accepted waits for itself.
+Law: names are resolved once, at submission: afterwards `after` and every `{"$result": ...}` in the arguments name
+ids, and no group of tasks that is accepted waits for itself.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -27,8 +27,8 @@ class MissingResult(LookupError):
 def find_cycle(after: Mapping[K, Iterable[K]]) -> list[K]:
     """One cycle, as the members in order (each waits for the next, the last for the first), or an empty list.
 
-    `after`: for each member what it waits for; what is not a member itself waits for nothing. Takes time in proportion to the edges, and no
-    recursion.
+    `after`: for each member what it waits for; what is not a member itself waits for nothing. Takes time in
+    proportion to the edges, and no recursion.
     """
     done: set[K] = set()
     for start in after:
@@ -50,7 +50,8 @@ def find_cycle(after: Mapping[K, Iterable[K]]) -> list[K]:
 
 
 def resolve(names: Sequence[str], ids_by_ref: Mapping[str, str]) -> list[str]:
-    """Ids for names: a `ref` of the same request stands for its task, anything else for itself. Repeated ids are kept once, in order."""
+    """Ids for names: a `ref` of the same request stands for its task, anything else for itself. Repeated ids are kept
+    once, in order."""
     return list(dict.fromkeys(ids_by_ref.get(name, name) for name in names))
 
 
@@ -58,7 +59,7 @@ def result_names(args: Json) -> list[str]:
     """Whatever `$result` names in the arguments, in order of appearance, each once. Raises TooDeep."""
     found: dict[str, None] = {}
 
-    def note(name: str, path: str) -> Json:
+    def note(name: str, _path: str) -> Json:
         found[name] = None
         return None
 

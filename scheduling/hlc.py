@@ -1,8 +1,8 @@
 """Hybrid logical clock stamps.
 
-Law: a stamp is `wall ms << 16 | counter`, strictly rising in the log whatever the wall clocks do; it serves order, `not_before`, deadlines and
-what people read, never the length of a lease. (Kulkarni et al., "Logical Physical Clocks", 2014; one integer instead of a pair, the counter
-carries into the milliseconds.)
+Law: a stamp is `wall ms << 16 | counter`, strictly rising in the log whatever the wall clocks do; it serves order,
+`not_before`, deadlines and what people read, never the length of a lease. (Kulkarni et al., "Logical Physical
+Clocks", 2014; one integer instead of a pair, the counter carries into the milliseconds.)
 """
 
 import re

@@ -1,7 +1,8 @@
 """Which peer should take a task.
 
-Law: every peer ranks the peers for a task alike, from the task's id and what the replicated state says of the peers, without a word between
-them. It is advice: the claim decides. Rendezvous hashing (Thaler and Ravishankar, 1998): when a peer comes or goes only its own share moves.
+Law: every peer ranks the peers for a task alike, from the task's id and what the replicated state says of the peers,
+without a word between them. It is advice: the claim decides. Rendezvous hashing (Thaler and Ravishankar, 1998): when
+a peer comes or goes only its own share moves.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,8 @@ def _peer_seed(peer: str) -> int:
 
 
 def affinity(task: TaskId, peer: str) -> int:
-    """How much a peer is meant for a task, as good as random. CRC alone is linear (two peers would differ by a constant), hence the mixing:
-    the finaliser of SplitMix64 (Steele et al., 2014)."""
+    """How much a peer is meant for a task, as good as random. CRC alone is linear (two peers would differ by a
+    constant), hence the mixing: the finaliser of SplitMix64 (Steele et al., 2014)."""
     mixed = crc32(task.encode()) << 32 | _peer_seed(peer)
     mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & MASK
     mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & MASK

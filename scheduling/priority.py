@@ -1,7 +1,8 @@
 """Which ready task goes first.
 
-Law: the order key is fixed when a task becomes ready, so waiting never re-sorts; and nothing starves, because priority is a head start in time
-(a virtual start time, as in weighted fair queueing), not a rank: one step of priority is worth ten seconds of waiting.
+Law: the order key is fixed when a task becomes ready, so waiting never re-sorts; and nothing starves, because
+priority is a head start in time (a virtual start time, as in weighted fair queueing), not a rank: one step of
+priority is worth ten seconds of waiting.
 """
 
 from quorate.scheduling.task import Priority

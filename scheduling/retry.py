@@ -1,7 +1,7 @@
 """When a failed attempt is tried again.
 
-Law: the delay is a function of the task and the number of the retry. The jitter that keeps a crowd apart comes from the task's id, so every peer
-and every replay finds the same delay.
+Law: the delay is a function of the task and the number of the retry. The jitter that keeps a crowd apart comes from
+the task's id, so every peer and every replay finds the same delay.
 """
 
 import math
@@ -18,7 +18,8 @@ LONGEST_ROW_S = 366 * 24 * 3600
 
 
 def retry_delay_ms(retry: Retry, task: TaskId, nth: int) -> int:
-    """The delay before retry `nth` (from 1): its row of the schedule, the last one repeated; without a schedule 1-2 s, 2-4 s ... 150-300 s."""
+    """The delay before retry `nth` (from 1): its row of the schedule, the last one repeated; without a schedule 1-2
+    s, 2-4 s ... 150-300 s."""
     if retry.schedule:
         return _row_ms(retry.schedule[min(nth, len(retry.schedule)) - 1])
     ceiling_ms = min(LONGEST_MS, FIRST_MS << min(nth - 1, DOUBLINGS))

@@ -1,8 +1,9 @@
 """What a task is.
 
-Law: a `Task` is the one record of a task, the same on every peer, from submission to history. It is changed only by the state machine
-(`quorate.consensus.machine`), in place; everybody else treats it as read-only. Times: `*_stamp` are hybrid logical clock stamps
-(`ms << 16 | counter`), `*_ms` of the wall are milliseconds since 1970, `*_elapsed` are milliseconds of cluster life.
+Law: a `Task` is the one record of a task, the same on every peer, from submission to history. It is changed only by
+the state machine (`quorate.consensus.machine`), in place; everybody else treats it as read-only. Times: `*_stamp` are
+hybrid logical clock stamps (`ms << 16 | counter`), `*_ms` of the wall are milliseconds since 1970, `*_elapsed` are
+milliseconds of cluster life.
 """
 
 from enum import StrEnum
@@ -14,7 +15,10 @@ TaskId = NewType("TaskId", str)
 """26 characters of Crockford base32 (a ULID), minted by the peer that took the submission."""
 
 Ms = Annotated[int, msgspec.Meta(ge=0, le=1 << 46)]
-"""Milliseconds, of a wall (until the year 4199) or of a duration. The bound keeps every sum of two of them a valid integer on the wire."""
+"""Milliseconds, of a wall (until the year 4199) or of a duration. The bound keeps every sum of a few of them an
+integer that can be encoded."""
+Instant = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
+"""A sum of a few `Ms`."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
 """A number that only rises: sequence, attempt, fence, incarnation."""
 Stamp = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
@@ -41,8 +45,9 @@ ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 class Retry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """When an attempt that failed with a handler error is tried again.
 
-    max: retries after handler errors. schedule: delays in seconds, row n before retry n (the last row repeats); without one the delay doubles
-    from 1 s to 300 s with jitter. on: names of error types that are retried (empty: all).
+    max: retries after handler errors. schedule: delays in seconds, row n before retry n (the last row repeats);
+    without one the delay doubles from 1 s to 300 s with jitter. on: names of error types that are retried (empty:
+    all).
     """
 
     max: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
@@ -50,7 +55,7 @@ class Retry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, o
     on: tuple[str, ...] = ()
 
 
-class TaskError(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class TaskError(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Why an attempt or a task failed, as told back: `{type, message, code, traceback}`."""
 
     type: str
@@ -59,7 +64,7 @@ class TaskError(msgspec.Struct, frozen=True, array_like=True, gc=False):
     traceback: str = ""
 
 
-class NewTask(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
+class NewTask(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """A validated submission, as it stands in a Submit command. `args` is JSON, with every `$result` naming an id."""
 
     id: TaskId
@@ -120,8 +125,9 @@ class Task(msgspec.Struct, array_like=True, gc=False):
     """Attempts that ended with the death of a single peer (what `poison_limit` counts)."""
     unmet: Count = 0
     """Dependencies that have not ended."""
-    due_ms: Ms = 0
-    """state scheduled: wall ms (`due_elapsed` False) or elapsed ms from which it is ready; running: elapsed ms of the attempt's limit."""
+    due_ms: Instant = 0
+    """state scheduled: wall ms (`due_by_elapsed` False) or elapsed ms from which it is ready; running: elapsed ms of
+    the attempt's limit (0: none)."""
     due_by_elapsed: bool = False
     ready_stamp: Stamp = 0
     started_stamp: Stamp = 0
@@ -141,7 +147,7 @@ class Moment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One step on a task's timeline."""
 
     kind: str
-    """submitted, held, scheduled, blocked, ready, running, succeeded, failed, cancelled, retrying, requeued, handed_back, quarantined ..."""
+    """As in `lifecycle.MEANINGS`: submitted, ready, running, succeeded, failed, cancelled, retrying, requeued ..."""
     stamp: Stamp
     attempt: Count = 0
     peer: str = ""
@@ -171,7 +177,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Succeeded(msgspec.Struct, frozen=True, tag=True):
-    """How an attempt ended: with a result (JSON). `staged`: what the handler submitted through its context, not yet sent."""
+    """How an attempt ended: with a result (JSON). `staged`: what the handler submitted through its context, not yet
+    sent."""
 
     result: bytes
     staged: tuple[NewTask, ...] = ()
@@ -186,7 +193,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Returned(msgspec.Struct, frozen=True, tag=True):
-    """It was not run, or stopped because of cancellation, a lost session or a draining peer; it does not count as a failure."""
+    """It was not run, or stopped because of cancellation, a lost session or a draining peer; it does not count as a
+    failure."""
 
     why: str
 

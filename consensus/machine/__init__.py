@@ -1,8 +1,8 @@
 """The replicated state and the one way it changes: `Machine.apply`.
 
-Law: in place, total, deterministic. Stored tables (`tables.py`, `records.py`) are hashed, walked and restored; derived ones
-(`store.py`, `order.py`, `timers.py`) are rebuilt. One file per rule: taking in (`submit.py`), attempts, sessions, deaths,
-dependants, stubs, deduplication, derived work.
+Law: in place, total, deterministic. Stored tables (`tables.py`, `records.py`) are hashed, walked and restored;
+derived ones (`store.py`, `order.py`, `timers.py`) are rebuilt. One file per rule: taking in (`submit.py`), attempts,
+sessions, deaths, dependants, stubs, deduplication, derived work.
 """
 
 from quorate.consensus.machine.machine import Change, Machine, Restore

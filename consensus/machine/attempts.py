@@ -1,7 +1,8 @@
 """Attempts: granted by compare-and-set, ended once.
 
-Law: a grant needs a ready task, the number of attempts the claimant saw, and a living session with a free slot; every grant
-has a fence of its own, greater than all before. Only the current fence can end an attempt, so at most one end counts.
+Law: a grant needs a ready task, the number of attempts the claimant saw, and a living session with a free slot; every
+grant has a fence of its own, greater than all before. Only the current fence can end an attempt, so at most one end
+counts.
 """
 
 from quorate.consensus.commands import (

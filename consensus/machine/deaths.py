@@ -1,10 +1,10 @@
 """Telling a task that kills peers from a calamity that befalls several of them.
 
-Law: only the death of a single peer counts towards `poison_limit`. A death counts when it is noted; it is taken back if
-another peer dies that has shown no life since, for then both may have died together (power, a rack, all processes killed at
-once). Shown life: any operation of that peer's session applied after the death was noted. The second death of such a group,
-and any further one, does not count at all. This is decided by order in the log alone: no span of time can be right both for
-peers that restart within a second and for sessions that expire after five.
+Law: only the death of a single peer counts towards `poison_limit`. A death counts when it is noted; it is taken back
+if another peer dies that has shown no life since, for then both may have died together (power, a rack, all processes
+killed at once). Shown life: any operation of that peer's session applied after the death was noted. The second death
+of such a group, and any further one, does not count at all. This is decided by order in the log alone: no span of
+time can be right both for peers that restart within a second and for sessions that expire after five.
 
 A poison task that is picked up again and kills the next peer is still counted twice, because a peer has to show life to
 pick it up.

@@ -1,8 +1,8 @@
 """Each operation of a client is applied once, and its outcome told as often as it is asked.
 
-Law: the outcomes of the numbers from a client's floor on are kept; the floor is its lowest unanswered number, as each of its
-operations says. What one entry told one client is one record (it is hashed, kept and dropped as one), so the table costs
-little per operation.
+Law: the outcomes of the numbers from a client's floor on are kept; the floor is its lowest unanswered number, as each
+of its operations says. What one entry told one client is one record (it is hashed, kept and dropped as one), so the
+table costs little per operation.
 """
 
 from collections import deque
@@ -16,7 +16,8 @@ WINDOW = 8192
 MAX_CLIENTS = 4096
 
 ANSWERED = Refused("answered", "the client has had its answer")
-"""Of a number below the floor: nothing is applied, and nothing told, because what became of it is not known any more."""
+"""Of a number below the floor: nothing is applied, and nothing told, because what became of it is not known any
+more."""
 
 ToldKey = tuple[str, int, int]
 

@@ -1,7 +1,8 @@
 """Telling those that wait for a task that it has ended.
 
-Law: dependants are told one at a time, in the order of `seq`, as derived work; how far it has come stands in the stub, so
-that a task with a hundred thousand dependants stalls nobody and a restored state goes on where the old one was.
+Law: dependants are told one at a time, in the order of `seq`, as derived work; how far it has come stands in the
+stub, so that a task with a hundred thousand dependants stalls nobody and a restored state goes on where the old one
+was.
 """
 
 from bisect import bisect_right

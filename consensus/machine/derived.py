@@ -1,7 +1,7 @@
 """Work that nobody asked for in this entry: what time and the ends of other tasks bring about.
 
-Law: at most `BUDGET` units in one entry, in a fixed order; what is left is found again in the next entry, because it follows
-from the state.
+Law: at most `BUDGET` units in one entry, in a fixed order; what is left is found again in the next entry, because it
+follows from the state.
 """
 
 from quorate.consensus.machine.attempts import time_out

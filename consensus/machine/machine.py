@@ -1,7 +1,7 @@
 """The replicated state machine: entries in, events and answers out.
 
-Law: `apply` is total and deterministic. No data can make it raise; the same entries give the same state, events and answers
-on every peer, for ever. It reads no clock and draws no chance: both times are in the entry.
+Law: `apply` is total and deterministic. No data can make it raise; the same entries give the same state, events and
+answers on every peer, for ever. It reads no clock and draws no chance: both times are in the entry.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -31,9 +31,10 @@ from quorate.consensus.commands import (
 )
 from quorate.consensus.events import Event
 from quorate.consensus.machine import attempts, reads, sessions, submit
-from quorate.consensus.machine.dedup import ANSWERED, Dedup
 from quorate.consensus.machine.deaths import note_life
+from quorate.consensus.machine.dedup import ANSWERED, Dedup
 from quorate.consensus.machine.derived import next_due, work
+from quorate.consensus.machine.nesting import is_shallow
 from quorate.consensus.machine.reads import Filter, Selection
 from quorate.consensus.machine.records import Ended, Handler, Session, Told
 from quorate.consensus.machine.restore import Restoring
@@ -55,7 +56,7 @@ class Change(msgspec.Struct):
     """The complete last records of tasks that ended, in order: rows for history."""
 
 
-class _TypedEntry(msgspec.Struct, frozen=True, array_like=True):
+class _TypedEntry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """`Entry` with its operations decoded in one go: the usual case."""
 
     elapsed: Ms
@@ -68,8 +69,10 @@ _decode_typed = msgspec.msgpack.Decoder(_TypedEntry).decode
 _decode_entry = msgspec.msgpack.Decoder(Entry).decode
 _decode_op = msgspec.msgpack.Decoder(Op).decode
 _decode_command = msgspec.msgpack.Decoder(Command).decode
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What decoding raises on bytes that are not what they should be (invalid UTF-8: ValueError; nested too deep: RecursionError)."""
+_UNREADABLE = (msgspec.MsgspecError, ValueError)
+"""What decoding raises on bytes that are not what they should be (invalid UTF-8: ValueError)."""
+MALFORMED = Refused("malformed", "not a command of this version")
+"""Without the decoder's own words: they are part of the state, and must not change with its version."""
 
 
 def configure(store: Store, command: Configure) -> Applied:
@@ -148,8 +151,8 @@ class Machine:
                 note_life(store, op.peer)
         try:
             command = _decode_command(op.command)
-        except _UNREADABLE as error:
-            return Refused("malformed", str(error)[:200])
+        except _UNREADABLE:
+            return MALFORMED
         return _APPLY[type(command)](store, command)
 
     # --- time -----------------------------------------------------------------------------------------------------
@@ -213,7 +216,8 @@ class Machine:
         return self._store.ready.count
 
     def history_floor(self) -> tuple[int, int]:
-        """(end_seq, wall ms): an ended task with a lower or equal `end_seq`, or ended at or before that time, counts as pruned."""
+        """(end_seq, wall ms): an ended task with a lower or equal `end_seq`, or ended at or before that time, counts
+        as pruned."""
         now, bounds = self._store.now, self._store.bounds
         return max(0, now.end_seq - bounds.history_rows), max(0, wall_ms_of(now.stamp) - bounds.history_ms)
 
@@ -294,6 +298,8 @@ def _read(entry: bytes) -> tuple[int, int, bool, list[Op]] | None:
 
 
 def _read_piecemeal(entry: bytes) -> tuple[int, int, bool, list[Op]] | None:
+    if not is_shallow(entry):
+        return None
     try:
         loose = _decode_entry(entry)
     except _UNREADABLE:

@@ -164,7 +164,7 @@ def fail(store: Store, task: Task, error: TaskError, reason: str) -> None:
 
 def cancel(store: Store, task: Task, reason: str) -> None:
     stop(store, task)
-    task.reason = reason
+    task.reason = reason[:DETAIL_CHARS]
     _end(store, task, CANCELLED, reason)
 
 
@@ -209,7 +209,8 @@ def stub_of(task: Task, index: int, until_elapsed: int) -> Ended:
 
 
 def _without_oldest(timeline: bytes) -> bytes:
-    """The timeline without its first moment; the moments stand one after the other, so an array header makes a list of them."""
+    """The timeline without its first moment; the moments stand one after the other, so an array header makes a list
+    of them."""
     try:
         moments = _moments.decode(b"\xdc" + MOMENTS_KEPT.to_bytes(2, "big") + timeline)
     except msgspec.MsgspecError:

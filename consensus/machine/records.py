@@ -9,7 +9,7 @@ from enum import IntEnum
 import msgspec
 
 from quorate.consensus.commands import Applied, SessionInfo, Slots
-from quorate.scheduling.task import Count, Ms, Stamp, State, Task, TaskId
+from quorate.scheduling.task import Count, Instant, Ms, Stamp, State, Task, TaskId
 
 
 class Counters(msgspec.Struct, array_like=True, gc=False):
@@ -35,7 +35,7 @@ class Session(msgspec.Struct, array_like=True):
     peer: str
     incarnation: Count
     ttl_ms: Ms
-    expires_elapsed: Ms
+    expires_elapsed: Instant
     info: SessionInfo
     slots: Slots
     running: Count = 0
@@ -64,7 +64,7 @@ class Ended(msgspec.Struct, array_like=True, gc=False):
     index: Count
     """Of the log entry in which it ended."""
     end_seq: Count
-    until_elapsed: Ms
+    until_elapsed: Instant
     """It stays at least so long, and as long as a live task depends on it."""
     size: Count
     """Of arguments and result, as it counts towards `Limits.live_bytes`."""

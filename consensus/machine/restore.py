@@ -1,7 +1,7 @@
 """A machine from the chunks of a walk.
 
-Law: a chunk is checked before it counts, derived tables are rebuilt as records come, and the whole must have the hash and the
-counts that its header promised.
+Law: a chunk is checked before it counts, derived tables are rebuilt as records come, and the whole must have the hash
+and the counts that its header promised.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 """Sessions: the life sign of a peer, on which all it holds hangs.
 
-Law: a session lasts by elapsed time only, and a new leader's first entry renews every one in full. When it ends, whatever
-it held is ready again in the same entry. A session can hold no more than one entry may put back.
+Law: a session lasts by elapsed time only, and a new leader's first entry renews every one in full. When it ends,
+whatever it held is ready again in the same entry. A session can hold no more than one entry may put back.
 """
 
 from quorate.consensus.commands import Applied, CloseSession, Done, OpenSession, Refused, RenewSession
@@ -88,7 +88,8 @@ def first_to_expire(store: Store) -> Session | None:
 
 
 def expire_one(store: Store, budget: int) -> int:
-    """End the session that is due first, as derived work; what it cost. 0: none is due, or the rest of the budget is too small."""
+    """End the session that is due first, as derived work; what it cost. 0: none is due, or the rest of the budget is
+    too small."""
     session = first_to_expire(store)
     if session is None or session.expires_elapsed > store.now.elapsed:
         return 0

@@ -1,7 +1,8 @@
 """All there is: the stored tables, what is derived from them, and what the current entry has brought about.
 
 Law: whatever changes a task goes through `attach`, `detach` and `moves.py`, so that derived tables can never disagree
-with the stored ones. Nothing iterates a dictionary where the order could show: decisions follow `seq`, `end_seq` or names.
+with the stored ones. Nothing iterates a dictionary where the order could show: decisions follow `seq`, `end_seq` or
+names.
 """
 
 from bisect import bisect_left, insort

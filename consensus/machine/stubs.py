@@ -1,7 +1,7 @@
 """Stubs of ended tasks: how long they stay.
 
-Law: a stub goes when its time has passed *and* nobody live depends on it *and* its dependants have been told. With it goes
-the right of submissions that looked into history before it ended (`lookup_floor`).
+Law: a stub goes when its time has passed *and* nobody live depends on it *and* its dependants have been told. With it
+goes the right of submissions that looked into history before it ended (`lookup_floor`).
 """
 
 from quorate.consensus.machine.records import Ended, Telling

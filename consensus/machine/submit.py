@@ -8,6 +8,7 @@ import msgspec
 from quorate.consensus.commands import Again, Applied, Done, Found, Refused, Submit
 from quorate.consensus.machine.dependants import fail_with, recall, stands_in_the_way
 from quorate.consensus.machine.moves import place, withhold
+from quorate.consensus.machine.nesting import is_shallow
 from quorate.consensus.machine.records import Ended, Telling, unpack_task
 from quorate.consensus.machine.store import Store
 from quorate.scheduling.graph import find_cycle
@@ -16,6 +17,8 @@ from quorate.scheduling.task import ENDED, NewTask, State, Task, TaskId
 SETTLED = Telling.SETTLED
 FAILED = State.FAILED
 
+MOST_MOMENTS = 1 << 32
+"""More than any task ever has; a record that claims more is not ours."""
 STALE_LOOKUP = Refused("stale_lookup", "history has moved on since it was looked up; look again")
 
 
@@ -83,7 +86,8 @@ def _first_with_key(store: Store, here: dict[tuple[str, str], NewTask], task: Ne
 
 
 def _connect(store: Store, plan: Plan, found: dict[TaskId, Found], stale: bool) -> Refused | None:
-    """What each waits for. A request in which every dependency stands earlier cannot have a cycle; others are searched."""
+    """What each waits for. A request in which every dependency stands earlier cannot have a cycle; others are
+    searched."""
     earlier: set[TaskId] = set()
     forward = False
     for task in plan.new.values():
@@ -141,7 +145,7 @@ def carry_out(store: Store, plan: Plan) -> None:
         after = plan.after.get(new.id, ())
         args = new.args
         for name in plan.aliases if after else ():
-            # `$result` names the id minted for the repetition; the result is that of the first. Ids are as long as each other.
+            # `$result` names the id minted for the repetition; the result is that of the first. Ids are equally long.
             args = args.replace(name.encode(), plan.aliases[name].encode())
         store.now.seq += 1
         _begin(store, _record(store, new, args, after), new.held, "submitted")
@@ -221,16 +225,27 @@ def _from_history(store: Store, command: Again) -> Task | Refused:
         return Refused("not_found", f"there is no task {command.task}")
     if command.looked_at < store.now.lookup_floor:
         return STALE_LOOKUP
-    try:
-        task = unpack_task(command.record)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return Refused("malformed", "the record cannot be read", "record")
-    now = store.now
-    if task.id != command.task or not 0 < task.seq <= now.seq or task.seq in store.by_seq or task.fence > now.fence:
+    task = _unpack(command.record)
+    if task is None or task.id != command.task or not _could_be_ours(store, task):
         return Refused("malformed", f"the record is not that of task {command.task} here", "record")
     if task.key and (task.namespace, task.key) in store.keys:
         return Refused("key_reused", f"key {task.key!r} belongs to another task by now", "key")
     return task
+
+
+def _unpack(record: bytes) -> Task | None:
+    if not is_shallow(record):
+        return None
+    try:
+        return unpack_task(record)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def _could_be_ours(store: Store, task: Task) -> bool:
+    now = store.now
+    is_past = 0 < task.seq <= now.seq and task.attempt <= task.fence <= now.fence and task.moments < MOST_MOMENTS
+    return is_past and task.seq not in store.by_seq
 
 
 def _readmit(store: Store, command: Again, task: Task, stub: Ended | None) -> Applied:

@@ -1,7 +1,8 @@
 """Snapshots of the state in slices.
 
-Law: a walk shows the state at its cut, however much is applied while it goes on: `Table` keeps the image of each record from
-before its first change. A restored machine is equal to the one that was walked, or `DamagedSnapshot` is raised.
+Law: a walk shows the state at its cut, however much is applied while it goes on: `Table` keeps the image of each
+record from before its first change. A restored machine is equal to the one that was walked, or `DamagedSnapshot` is
+raised.
 
 The form: a chunk is `[header or nil, [[table, [record, ...]], ...]]` in msgpack; only the first has a header.
 """
