@@ -15,6 +15,8 @@ from examples.orders.cluster_file import PeerPlace
 
 ASK_AGAIN_AFTER_S = 0.1
 REQUEST_S = 10.0
+# Until then a peer without a leader keeps a batch; afterwards the next peer is asked.
+BATCH_S = 4.0
 GIVE_UP_AFTER_S = 60.0
 PAGE = 1_000
 
@@ -43,7 +45,7 @@ class Peers:
             DemoFailed: a line was refused for good, or nobody took it in time.
         """
         body = b"".join(json.dumps(task, separators=(",", ":")).encode() + b"\n" for task in tasks)
-        headers = {"Content-Type": "application/x-ndjson"}
+        headers = {"Content-Type": "application/x-ndjson", "Quorate-Timeout": f"{BATCH_S:g}"}
         async for peer in self._in_turn(first):
             try:
                 async with self._session.post(f"{self.base[peer]}/v1/tasks", data=body, headers=headers) as answer:
@@ -59,7 +61,7 @@ class Peers:
                 if line["status"] not in (200, 201, 429) and line["status"] < 500:
                     raise DemoFailed(f"peer {peer} refused a task: {line}")
             if len(lines) == len(tasks) and all(line["status"] in (200, 201) for line in lines):
-                return [_id_of(line) for line in lines]
+                return [str(line["id"]) for line in lines]
         raise DemoFailed(f"no peer took a batch of {len(tasks)} tasks within {GIVE_UP_AFTER_S:g} s")
 
     async def write_once(self, peer: str, key: str, timeout_s: float) -> bool:
@@ -124,8 +126,3 @@ class Peers:
             yield names[(start + turn) % len(names)]
             turn += 1
             await asyncio.sleep(ASK_AGAIN_AFTER_S)
-
-
-def _id_of(line: dict[str, Any]) -> str:
-    task = line.get("task", line)
-    return str(task["id"])

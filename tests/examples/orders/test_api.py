@@ -32,7 +32,7 @@ class FakePeer:
 
 
 def accepted(_: int, tasks: list[dict[str, object]]) -> web.Response:
-    lines = [json.dumps({"status": 201, "task": {"id": f"id-{task['ref']}"}}) for task in tasks]
+    lines = [json.dumps({"status": 201, "id": f"id-{task['ref']}"}) for task in tasks]
     return web.Response(text="\n".join(lines))
 
 
@@ -42,7 +42,7 @@ def no_quorum(_: int, tasks: list[dict[str, object]]) -> web.Response:
 
 def last_line_too_many(_: int, tasks: list[dict[str, object]]) -> web.Response:
     statuses = [201] * (len(tasks) - 1) + [429]
-    return web.Response(text="\n".join(json.dumps({"status": status, "task": {"id": "x"}}) for status in statuses))
+    return web.Response(text="\n".join(json.dumps({"status": status, "id": "x"}) for status in statuses))
 
 
 def first_line_refused(_: int, tasks: list[dict[str, object]]) -> web.Response:
