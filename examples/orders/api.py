@@ -87,15 +87,21 @@ class Peers:
             return False
 
     async def leader(self) -> str:
-        """The id of the peer that leads, by the first answer that knows one."""
-        async for peer in self._in_turn(next(iter(self.base))):
-            try:
-                told = await self._get(peer, "/v1/cluster", timeout_s=2.0)
-            except (aiohttp.ClientError, TimeoutError):
-                continue
-            if told.get("leader") in self.base:
-                return str(told["leader"])
+        """The id of the peer that leads, as the peers see it: the newest term counts, others may not know yet."""
+        async for _ in self._in_turn(next(iter(self.base))):
+            told = await asyncio.gather(*(self._leader_seen_by(peer) for peer in self.base))
+            known = [(term, leader) for term, leader in told if leader in self.base]
+            if known:
+                return max(known)[1]
         raise DemoFailed(f"no leader within {GIVE_UP_AFTER_S:g} s")
+
+    async def _leader_seen_by(self, peer: str) -> tuple[int, str]:
+        """(term, leader); no peer's name where it knows none, or does not answer."""
+        try:
+            told = await self._get(peer, "/v1/cluster", timeout_s=1.0)
+        except (aiohttp.ClientError, TimeoutError):
+            return 0, ""
+        return told["term"], told["leader"] or ""
 
     async def tasks(self, peer: str, handler: str) -> AsyncIterator[dict[str, Any]]:
         """Every task of a handler that this peer knows, live ones and history."""
