@@ -1,0 +1,36 @@
+"""What can be done to a task: let it go, cancel it, try it again. Each answers with the task as it then stands."""
+
+from aiohttp import web
+
+from quorate.consensus.commands import Cancel, MakeReady
+from quorate.node.http.call import Call
+from quorate.node.http.decode import decode
+from quorate.node.http.model import CancelAsked, NothingAsked, ReadyAsked
+from quorate.node.http.reading import check_id
+from quorate.node.http.service import Service
+from quorate.node.http.submission import milliseconds
+
+
+async def make_ready(service: Service, call: Call) -> web.StreamResponse:
+    call.query()
+    check_id(call)
+    asked = decode(await call.optional_json_body(), ReadyAsked)
+    not_before_ms = milliseconds(asked.not_before, "not_before") if asked.not_before else None
+    index = await service.asking.call(MakeReady(call.task, not_before_ms), call.timeout_s())
+    return service.task_answer(service.find(call.task), call, index)
+
+
+async def cancel(service: Service, call: Call) -> web.StreamResponse:
+    call.query()
+    check_id(call)
+    asked = decode(await call.optional_json_body(), CancelAsked)
+    index = await service.asking.call(Cancel(call.task, asked.reason), call.timeout_s())
+    return service.task_answer(service.find(call.task), call, index)
+
+
+async def retry(service: Service, call: Call) -> web.StreamResponse:
+    call.query()
+    check_id(call)
+    decode(await call.optional_json_body(), NothingAsked)
+    index = await service.asking.retry(call.task, call.timeout_s())
+    return service.task_answer(service.find(call.task), call, index)

@@ -1,0 +1,122 @@
+"""One connection: aiohttp's protocol with our deadlines and limits, and our words for what is not HTTP.
+
+Law: nothing here looks at what is asked. What a client does wrong on the wire costs it the connection, is told as a problem, and is never logged
+with its bytes.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_request import BaseRequest
+
+from quorate.node.http.answers import Answers, raw_problem
+from quorate.node.http.door import Door, Visitor
+from quorate.node.http.problems import Problem
+from quorate.node.http.settings import HttpLimits
+
+LINGER_S: Final = 1.0
+"""After an early answer the client's remaining bytes are read for this long, so that a reset does not eat the answer."""
+
+
+class Connection(web.RequestHandler):
+    __slots__ = ("_answers", "_door", "_head_bytes", "_limits", "head_too_large", "visitor")
+
+    def __init__(
+        self,
+        server: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        visitor: Visitor,
+        door: Door,
+        limits: HttpLimits,
+        answers: Answers,
+    ) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=limits.idle_s,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp documents None as "no access log"
+            max_line_size=limits.header_line_bytes,
+            max_field_size=limits.header_line_bytes,
+            max_headers=limits.headers,
+            lingering_time=LINGER_S,
+            auto_decompress=False,
+        )
+        self.visitor = visitor
+        self.head_too_large = False
+        self._door = door
+        self._limits = limits
+        self._answers = answers
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.visitor.close = self._end
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._door.leave(self.visitor)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        between_requests = self._waiter is not None or self._request_count == 0
+        if between_requests:
+            if not self._head_bytes:
+                self._door.reading(self.visitor, self._loop.time())
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if not between_requests:
+            return
+        if self._messages:
+            self.head_too_large = self._head_bytes > self._limits.header_bytes
+            self._head_bytes = 0
+        elif self._head_bytes > self._limits.header_bytes:
+            self._end(_head_too_large(self._limits))
+
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What aiohttp could not read. Anything our own code raises is answered before it gets here."""
+        if isinstance(exc, LineTooLong):
+            problem = _head_too_large(self._limits)
+        else:
+            first_line = (message or "not HTTP").strip().partition("\n")[0].rstrip(":")
+            problem = Problem(status, "bad-request", f"this is not a well-formed HTTP request: {first_line}")
+        response = self._answers.problem(problem)
+        response.force_close()
+        return response
+
+    def check_head(self, raw_headers: tuple[tuple[bytes, bytes], ...]) -> None:
+        """Raises Problem if the head that came in one piece is larger than allowed."""
+        if not self.head_too_large:
+            return
+        self.head_too_large = False
+        if sum(len(name) + len(value) + 4 for name, value in raw_headers) > self._limits.header_bytes:
+            raise _head_too_large(self._limits)
+
+    def served(self) -> None:
+        """Whoever this is has made a complete request, or shown who he is."""
+        self._door.known(self.visitor)
+
+    def certificate(self) -> dict[str, Any] | None:
+        """The client's certificate, verified by the handshake; None without one."""
+        found: dict[str, Any] | None = None if self.transport is None else self.transport.get_extra_info("peercert")
+        return found
+
+    def _end(self, why: Problem) -> None:
+        """Tell and close. If an answer is under way, only close."""
+        transport = self.transport
+        if transport is None:
+            return
+        if not self._answering():
+            transport.write(raw_problem(why))
+        self.force_close()
+
+    def _answering(self) -> bool:
+        request = self._current_request
+        return request is not None and request.writer.output_size > 0
+
+
+def _head_too_large(limits: HttpLimits) -> Problem:
+    detail = f"the head of the request is too large: at most {limits.header_line_bytes:,} bytes a line and {limits.header_bytes:,} in all"
+    return Problem(431, "too-large", detail)
