@@ -9,10 +9,11 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from quorate.node.builtin_http import HttpCaller
+from quorate.node.config import ClusterConfig
 from quorate.node.context import current
 from quorate.scheduling.handler import Handler
 
@@ -29,14 +30,13 @@ class CommandFailed(Exception):
         self.code = code
 
 
-def builtin_handlers(http_allow: Sequence[str], *, shell: bool) -> Iterator[Handler]:
-    """http_allow: prefixes of URLs that `builtin.http` may call. shell: whether this peer serves `builtin.shell`."""
+def builtin_handlers(config: ClusterConfig) -> Iterator[Handler]:
     yield Handler("builtin.echo", echo)
     yield Handler("builtin.noop", noop)
     yield Handler("builtin.sleep", sleep)
     yield Handler("builtin.fail", fail)
-    yield Handler("builtin.http", HttpCaller(http_allow).call)
-    if shell:
+    yield Handler("builtin.http", HttpCaller(config.http_allow).call)
+    if config.builtin_shell:
         yield Handler("builtin.shell", run_command)
 
 

@@ -55,6 +55,8 @@ class Request(Generic[P]):
 class TaskFunction(Declared, Generic[P, R_co]):
     """What `@quorate.task` leaves: the function, with a name and ways to ask for it."""
 
+    __name__: str
+
     def __init__(self, function: Callable[P, R_co], handler: Handler) -> None:
         functools.update_wrapper(self, function)
         self._function = function

@@ -39,9 +39,12 @@ class Lane:
         threads_max: int,
         make_runner: Callable[[], Runner],
         ended: Callable[[Run], None],
+        stuck: Callable[["Lane"], None],
+        stuck_after_s: float,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """ended: called on the loop thread, once for each run that was put and not taken back."""
+        """ended: called on the loop thread, once for each run that was put and not taken back. stuck: called there when
+        runs have waited for `stuck_after_s` and no thread became free."""
         self.threads_max = threads_max
         self.threads = 0
         self.strays = 0
@@ -51,9 +54,10 @@ class Lane:
         self._threads_min = threads_min
         self._make_runner = make_runner
         self._ended = ended
+        self._stuck = stuck
+        self._stuck_after_s = stuck_after_s
         self._loop = loop
-        # The type argument keeps the call honest for mypy; the bound is the pool's, which takes no more than `places`
-        # promises.
+        # SimpleQueue knows no bound; the pool keeps it (`held_max`).
         self._queue: SimpleQueue[Run | None] = SimpleQueue[Run | None]()
         self._outstanding = 0
         self._leaving = 0
@@ -141,17 +145,19 @@ class Lane:
     # --- threads that grow and shrink -------------------------------------------------------------------------------
 
     def _want_thread(self) -> None:
-        if self._closed or self.healthy >= self.threads_max:
+        if self._closed:
             return
         mean_ms = self.mean_ms.value
-        if self.healthy < max(1, self._threads_min) or (mean_ms is not None and mean_ms >= LONG_MS):
+        is_urgent = self.healthy < max(1, self._threads_min) or (mean_ms is not None and mean_ms >= LONG_MS)
+        if is_urgent and self.healthy < self.threads_max:
             self._add_threads(1)
         elif self._check is None:
             self._arm_check()
 
     def _arm_check(self) -> None:
         self._check_from = (self._ended_count, self._queue.qsize())
-        self._check = self._loop.call_later(patience_s(os.getloadavg()[0], CORES), self._look)
+        delay_s = patience_s(os.getloadavg()[0], CORES) if self.healthy < self.threads_max else self._stuck_after_s / 4
+        self._check = self._loop.call_later(delay_s, self._look)
 
     def _look(self) -> None:
         """Has what waited when the check was set still not been taken?"""
@@ -162,7 +168,9 @@ class Lane:
             return
         if self._ended_count - ended_then < waiting_then:
             self._add_threads(threads_to_add(waiting, self.healthy, self.threads_max))
-        if self.healthy < self.threads_max:
+        if time.monotonic() - self._moved_at >= self._stuck_after_s and self.healthy >= self.threads_max:
+            self._stuck(self)
+        if self.queued:
             self._arm_check()
 
     def _add_threads(self, count: int) -> None:

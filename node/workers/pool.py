@@ -9,7 +9,7 @@ Laws:
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -18,7 +18,7 @@ from quorate.node.workers.lane import Lane
 from quorate.node.workers.perform import perform
 from quorate.node.workers.processes import ProcessRunner
 from quorate.node.workers.run import Run
-from quorate.node.workers.sizing import MovingMean
+from quorate.node.workers.sizing import AHEAD_MAX, ISOLATED_STUCK_AFTER_S, STUCK_AFTER_S, MovingMean
 from quorate.node.workers.switch import share_the_interpreter
 from quorate.scheduling.task import Attempt, Ending, Failed, Returned, TaskError, TaskId
 
@@ -65,6 +65,8 @@ class WorkerPool:
         the loop under load."""
         share_the_interpreter()
         self.strays_max = strays_max
+        self.held_max = max_threads + max_processes + 2 * AHEAD_MAX
+        """Whoever starts more than this ignores `places`; they are returned."""
         self._registry = registry
         self._on_done = on_done
         self._loop = loop
@@ -77,7 +79,14 @@ class WorkerPool:
         self._watch: asyncio.TimerHandle | None = None
         self._watch_at = float("inf")
         self._threads = Lane(
-            "worker", min_threads, max_threads, lambda: ThreadRunner(result_max_bytes), self._ended, loop
+            "worker",
+            min_threads,
+            max_threads,
+            lambda: ThreadRunner(result_max_bytes),
+            self._ended,
+            self._stuck,
+            STUCK_AFTER_S,
+            loop,
         )
         self._processes = Lane(
             "isolated",
@@ -85,6 +94,8 @@ class WorkerPool:
             max_processes,
             lambda: ProcessRunner(self._isolated_modules, result_max_bytes),
             self._ended,
+            self._stuck,
+            ISOLATED_STUCK_AFTER_S,
             loop,
         )
         self._threads.open()
@@ -182,18 +193,29 @@ class WorkerPool:
 
     def hand_back_queued(self) -> list[tuple[TaskId, int]]:
         """Attempts no thread has taken yet: they are the caller's again and will not be reported."""
-        keys = [run.key for lane in (self._threads, self._processes) for run in lane.take_back()]
-        keys = [key for key in keys if self._runs.pop(key, None) is not None]
+        return [key for lane in (self._threads, self._processes) for key in self._taken_back(lane)]
+
+    def _taken_back(self, lane: Lane) -> list[tuple[TaskId, int]]:
+        keys = [run.key for run in lane.take_back()]
+        for key in keys:
+            del self._runs[key]
         self._note_idle()
         return keys
+
+    def _return_queued(self, lanes: Iterable[Lane], why: str) -> None:
+        for lane in lanes:
+            for task, fence in self._taken_back(lane):
+                self._on_done(task, fence, Returned(why))
+
+    def _stuck(self, lane: Lane) -> None:
+        self._return_queued((lane,), "no_free_thread")
 
     async def stop(self, grace_s: float) -> None:
         """Take nothing more; what is queued is returned, what runs may finish, and is told to stop shortly before
         `grace_s` are over. After that it is returned as it is and child processes are killed. Within `grace_s`
         everything started has been reported."""
         self._stopping = True
-        for task, fence in self.hand_back_queued():
-            self._on_done(task, fence, Returned("draining"))
+        self._return_queued((self._threads, self._processes), "draining")
         notice_s = min(STOP_NOTICE_S, grace_s / 5)
         if not await self._idle_within(grace_s - notice_s):
             for run in list(self._runs.values()):
@@ -226,6 +248,8 @@ class WorkerPool:
     def _why_not(self) -> str:
         if self._stopping:
             return "draining"
+        if len(self._runs) >= self.held_max:
+            return "full"
         return "saturated" if self._saturated else ""
 
     def _lane_of(self, run: Run) -> Lane:
@@ -279,8 +303,7 @@ class WorkerPool:
             advice="handlers ignore their timeout: watch quorate.current().cancelled, or declare isolation='process'",
         )
         if not self._stopping:
-            for task, fence in self.hand_back_queued():
-                self._on_done(task, fence, Returned("saturated"))
+            self._return_queued((self._threads, self._processes), "saturated")
 
     # --- time -------------------------------------------------------------------------------------------------------
 

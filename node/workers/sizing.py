@@ -12,6 +12,10 @@ BUSY_PATIENCE_FACTOR = 5
 it."""
 LONG_MS = 5.0
 """Handlers that take this long are given a thread at once: a queue of them does not move on by itself."""
+STUCK_AFTER_S = 1.0
+ISOLATED_STUCK_AFTER_S = 10.0
+"""Work that waited this long while every worker was held is another peer's to run: it was claimed ahead of short tasks,
+and long ones came. A child process may take longer than a thread to be there at all."""
 AHEAD_MS = 10.0
 """Work held ahead of the threads: enough to hide the round through the log, too little to keep from a free peer."""
 AHEAD_MAX = 256

@@ -34,7 +34,8 @@ def test_there_is_no_context_outside_a_handler_nor_in_threads_that_were_not_give
             except NoContext as error:
                 seen.append(error)
 
-        for target in (look, lambda inherited=contextvars.copy_context(): inherited.run(look)):
+        inherited = contextvars.copy_context()
+        for target in (look, lambda: inherited.run(look)):
             thread = threading.Thread(target=target)
             thread.start()
             thread.join()
@@ -96,7 +97,7 @@ def test_ids_of_staged_tasks_are_the_same_for_the_same_attempt_and_new_for_the_n
 def test_a_staged_task_may_wait_for_another_and_use_its_result(context: Context) -> None:
     first = context.submit("t.add", a=1)
     reference = {"$result": first.id}
-    context.submit(add.options(after=[first.id], priority=3, labels={"k": "v"}), reference)  # type: ignore[arg-type]
+    context.submit(add.options(after=[first.id], priority=3, labels={"k": "v"}), reference)
     second = context.staged[1]
     assert second.after == (first.id,)
     assert second.priority == 3
@@ -129,7 +130,7 @@ def test_a_field_that_cannot_be_is_refused_by_name_and_nothing_is_staged(
     context: Context, options: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(StagingRefused) as caught:
-        context.submit(add.options(**options), 1)  # type: ignore[typeddict-item]  # wrong values on purpose
+        context.submit(add.options(**options), 1)
     assert caught.value.field == field
     assert context.staged == ()
 

@@ -197,6 +197,28 @@ async def test_what_no_thread_has_taken_can_be_handed_back_and_is_not_reported()
         assert list(watched.endings) == [(first.task, first.fence)]
 
 
+async def test_what_was_claimed_ahead_of_short_tasks_is_returned_when_long_ones_hold_every_thread() -> None:
+    async with watched_pool(threads=(1, 2)) as watched:
+        gate = close_gate("long")
+        long = [watched.start("t.gate", {"name": "long"}) for _ in range(2)]
+        waiting = [watched.start("t.add", {"a": n}) for n in range(3)]
+        for attempt in waiting:
+            assert await watched.ending(attempt) == Returned("no_free_thread")
+        gate.set()
+        for attempt in long:
+            assert value_of(await watched.ending(attempt)) == "long"
+
+
+async def test_more_than_the_pool_can_ever_use_is_returned_instead_of_queued() -> None:
+    async with watched_pool(threads=(1, 1), processes=1) as watched:
+        gate = close_gate("long")
+        for _ in range(watched.pool.held_max):
+            watched.start("t.gate", {"name": "long"})
+        assert watched.pool.capacity == 0
+        assert await watched.run("t.add", {"a": 1}) == Returned("full")
+        gate.set()
+
+
 async def test_a_stopping_pool_finishes_what_runs_and_returns_what_waits() -> None:
     async with watched_pool(threads=(1, 1)) as watched:
         running = watched.start("t.nap", {"seconds": 0.2})
