@@ -5,6 +5,7 @@ forbids a start is a problem, what will hurt later a warning. Nothing here is ne
 """
 
 import importlib.util
+import os
 import resource
 import shutil
 import sys
@@ -125,8 +126,8 @@ def _files(config: ClusterConfig, peer: PeerConfig) -> Iterator[Finding]:
     if not problems:
         told = "certificate, key, tokens and data folder" if config.tls else "data folder"
         yield Finding("ok", f"files of peer {peer.id}", f"{told} can be used")
-    if peer.data.is_dir() and peer.data.stat().st_mode & 0o022:
-        mode = peer.data.stat().st_mode & 0o777
+    mode = peer.data.stat().st_mode & 0o777 if os.path.isdir(peer.data) else 0
+    if mode & 0o022:
         fix = f"chmod 700 {peer.data}"
         yield Finding("warning", f"data folder {peer.data}", f"mode {mode:04o}: others may change the log", fix)
 
@@ -201,7 +202,7 @@ def _http_port(config: ClusterConfig, peer: PeerConfig, trust: reach.Trust) -> F
 
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that is there: it will be made on the same disk."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))
 
 
 def _size(count: int) -> str:

@@ -8,8 +8,8 @@ ones stay in force, and it is logged.
 
 import ssl
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -27,11 +27,23 @@ Seen = tuple[tuple[int, int, int], ...]
 
 def verify_peer(connection: ssl.SSLObject | ssl.SSLSocket, cluster: str) -> Identity:
     """Who is at the other end, after the handshake. Raises Untrusted at no certificate, or another cluster's."""
-    shown = connection.getpeercert()
-    if not shown:
+    return _identity_shown(connection.getpeercert() or {}, cluster)
+
+
+def principal_of(certificate: Mapping[str, Any], cluster: str) -> str | None:
+    """Who asks over HTTP, as `client/admin` or `peer/a`, by what `getpeercert()` gave; None if it is a stranger's."""
+    try:
+        identity = _identity_shown(certificate, cluster)
+    except Untrusted:
+        return None
+    return f"{identity.role}/{identity.id}"
+
+
+def _identity_shown(certificate: Mapping[str, Any], cluster: str) -> Identity:
+    if not certificate:
         raise Untrusted("got no certificate, expected one of this cluster")
-    names = shown.get("subjectAltName", ())
-    return identity_in([str(name[1]) for name in names if isinstance(name, tuple) and name[0] == "URI"], cluster)
+    names = certificate.get("subjectAltName", ())
+    return identity_in([value for kind, value in names if kind == "URI"], cluster)
 
 
 class _Contexts(NamedTuple):
@@ -71,6 +83,14 @@ class LiveTls:
         """For dialling a peer; the dialler then asks `verify_peer` whether it is the one that was meant."""
         self._look()
         return self._now.raft_client
+
+    def peer_of(self, connection: ssl.SSLObject) -> str | None:
+        """After a handshake on the Raft port: the id of the peer at the other end; None for anybody else."""
+        try:
+            identity = verify_peer(connection, self._cluster)
+        except Untrusted:
+            return None
+        return identity.id if identity.role == "peer" else None
 
     def http_client(self) -> ssl.SSLContext:
         """For dialling a peer's HTTP; HTTP libraries leave no room for `verify_peer`, so the host name counts."""

@@ -3,6 +3,7 @@
 Law: pure; looks at nothing but the configuration. A problem forbids the start, a warning is logged at every start.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -195,4 +196,4 @@ def _addresses(config: ClusterConfig) -> Iterator[tuple[str, Address]]:
 
 def _plain(path: Path) -> str:
     """Without `..` and links, so that two spellings of one folder are seen as one."""
-    return str(path.resolve())
+    return os.path.realpath(path)

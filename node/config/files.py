@@ -76,8 +76,11 @@ def _secrets_open_to_others(config: ClusterConfig, peer_id: str) -> Iterator[Pro
 
 
 def _open_to_others(config: ClusterConfig, key: str, path: Path) -> Iterator[Problem]:
-    if path.exists() and path.stat().st_mode & 0o077:
+    try:
         mode = path.stat().st_mode & 0o777
+    except OSError:
+        return  # told as a problem already
+    if mode & 0o077:
         message = f"got {path} with mode {mode:04o}, expected 0600: others on this machine may read or change it"
         yield config.source.problem(key, message, f"chmod 600 {path}")
 
@@ -86,10 +89,10 @@ def _data(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
     number = [peer.id for peer in config.peers].index(peer_id)
     key = f"peers[{number}].data"
     folder = config.peers[number].data
-    if not folder.exists():
+    if not os.path.exists(folder):  # unlike Path.exists it never raises, e.g. for a folder it may not look into
         yield from _can_be_made(config, key, folder)
         return
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         yield config.source.problem(key, f"got {folder}, which is a file, expected a folder", "name a folder")
     elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         fix = "give it to the user the peer runs as"
@@ -100,7 +103,7 @@ def _data(config: ClusterConfig, peer_id: str) -> Iterator[Problem]:
 
 
 def _can_be_made(config: ClusterConfig, key: str, folder: Path) -> Iterator[Problem]:
-    above = next(parent for parent in folder.parents if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+    above = next(parent for parent in folder.parents if os.path.exists(parent))
+    if not os.path.isdir(above) or not os.access(above, os.W_OK | os.X_OK):
         message = f"got {folder}, which does not exist and cannot be made in {above}"
         yield config.source.problem(key, message, "make the folder and give it to the user the peer runs as")

@@ -5,6 +5,7 @@ without problems becomes a `ClusterConfig`.
 """
 
 import difflib
+import os
 import re
 import typing
 from pathlib import Path
@@ -154,11 +155,13 @@ class _Walk:
         return Address(match[1].strip("[]"), int(match[2]))
 
     def _path(self, plain: Plain, key: str) -> object:
-        if not isinstance(plain, str) or not plain or "\0" in plain:
-            return self._wrong(
-                key, f"got {_told(plain)}, expected a path", "write a path; it counts from this file's folder"
-            )
-        return self._folder / Path(plain).expanduser()
+        try:
+            if isinstance(plain, str) and plain and b"\0" not in os.fsencode(plain):
+                return self._folder / Path(plain).expanduser()
+        except (RuntimeError, UnicodeEncodeError):
+            pass  # `~nobody`, or half a character
+        fix = "write a path; it counts from this file's folder"
+        return self._wrong(key, f"got {_told(plain)}, expected a path", fix)
 
     def _unknown(self, key: str, name: str, known: list[str]) -> None:
         near = difflib.get_close_matches(name, known, n=1)

@@ -15,7 +15,7 @@ from msgspec import structs
 from quorate.node import certs
 from quorate.node.certificate import Identity, Untrusted
 from quorate.node.config import ClusterConfig, TlsConfig, TokensConfig
-from quorate.node.tls import LiveTls, verify_peer
+from quorate.node.tls import LiveTls, principal_of, verify_peer
 from tests.node.certificates import HandClock, files_of, rotated_at, with_certificates
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -292,10 +292,10 @@ async def test_an_asyncio_listener_takes_new_certificates_too(tmp_path: Path) ->
     config = with_certificates(tmp_path)
     clock = HandClock()
     at_server, at_client = LiveTls(config, "a", clock), LiveTls(config, "b", clock)
-    came: list[Identity] = []
+    came: list[str | None] = []
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append(verify_peer(writer.get_extra_info("ssl_object"), "shop"))
+        came.append(at_server.peer_of(writer.get_extra_info("ssl_object")))
         writer.write(await reader.readexactly(5))
         writer.close()
         await writer.wait_closed()
@@ -316,7 +316,38 @@ async def test_an_asyncio_listener_takes_new_certificates_too(tmp_path: Path) ->
         certs.rotate(config, tmp_path)
         clock.now += 1
         assert await dial() != before
-    assert came == [Identity("peer", "b")] * 2
+    assert came == ["b", "b"]
+
+
+@pytest.mark.parametrize(("name", "peer", "principal"), [("b", "b", "peer/b"), (certs.ADMIN, None, "client/admin")])
+async def test_a_client_is_somebody_over_http_and_nobody_on_the_raft_port(
+    tmp_path: Path, name: str, peer: str | None, principal: str
+) -> None:
+    config = with_certificates(tmp_path)
+    tls = LiveTls(config, "a")
+    told: list[tuple[str | None, str | None, str | None]] = []
+
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("ssl_object")
+        shown = connection.getpeercert()
+        told.append((tls.peer_of(connection), principal_of(shown, "shop"), principal_of(shown, "mall")))
+        writer.write(b"x")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0, ssl=tls.http_server) as server:
+        port = server.sockets[0].getsockname()[1]
+        context = stranger(tmp_path / "ca.pem", files_of(config, name))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        assert await reader.read() == b"x"
+        writer.close()
+        await writer.wait_closed()
+    assert told == [(peer, principal, None)]
+
+
+def test_without_a_certificate_there_is_no_principal() -> None:
+    assert principal_of({}, "shop") is None
+    assert principal_of({"subjectAltName": (("DNS", "quorate://shop/peer/a"),)}, "shop") is None
 
 
 @pytest.mark.parametrize("damage", ["half", "gone", "swapped", "other"])

@@ -274,6 +274,20 @@ def test_a_log_without_an_identity_is_told(file: Path) -> None:
     assert "journal-1" in problem.message
 
 
+@pytest.mark.parametrize("data", ["x" * 300, "loop/x"])
+def test_a_path_that_leads_nowhere_does_no_harm(file: Path, data: str) -> None:
+    """Too long a name, or links in a circle: told here or at the start, in words."""
+    (file.parent / "loop").symlink_to("loop")
+    file.write_text(FILE.replace("data: data/a", f"data: {data}"))
+    try:
+        load(file, "a")
+    except ConfigError as refused:
+        told = [problem.key for problem in refused.problems]
+    else:
+        told = []
+    assert told in ([], ["peers[0].data"])
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_a_data_folder_without_permission_is_told(file: Path) -> None:
     folder = file.parent / "data" / "a"
