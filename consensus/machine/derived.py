@@ -9,7 +9,7 @@ from quorate.consensus.machine.dependants import tell_one
 from quorate.consensus.machine.moves import make_ready
 from quorate.consensus.machine.sessions import expire_one, first_to_expire
 from quorate.consensus.machine.store import Store
-from quorate.consensus.machine.stubs import drop_if_spent
+from quorate.consensus.machine.stubs import drop, is_spent
 from quorate.consensus.machine.timers import due_seq, first_due
 
 BUDGET = 1_000
@@ -51,13 +51,14 @@ def _start_one(store: Store) -> bool:
 
 
 def _age_one(store: Store) -> bool:
-    if not store.ageing or store.ageing[0][0] > store.now.elapsed:
-        return False
-    _, ended, end_seq = store.ageing.popleft()
-    stub = store.ended.records.get(ended)
-    if stub is not None and stub.end_seq == end_seq:
-        drop_if_spent(store, ended)
-    return True
+    """The next stub whose time has passed and that nothing keeps. Those that are kept go when the last reason does."""
+    while store.ageing and store.ageing[0][0] <= store.now.elapsed:
+        _, ended, end_seq = store.ageing.popleft()
+        stub = store.ended.records.get(ended)
+        if stub is not None and stub.end_seq == end_seq and is_spent(store, stub):
+            drop(store, stub)
+            return True
+    return False
 
 
 def next_due(store: Store) -> tuple[int | None, int | None]:

@@ -141,6 +141,7 @@ def carry_out(store: Store, plan: Plan) -> None:
     """Take in what was examined."""
     for found in plan.found.values():
         keep_found(store, found)
+    doomed: list[tuple[Task, Ended]] = []
     for new in plan.new.values():
         after = plan.after.get(new.id, ())
         args = new.args
@@ -148,7 +149,13 @@ def carry_out(store: Store, plan: Plan) -> None:
             # `$result` names the id minted for the repetition; the result is that of the first. Ids are equally long.
             args = args.replace(name.encode(), plan.aliases[name].encode())
         store.now.seq += 1
-        _begin(store, _record(store, new, args, after), new.held, "submitted")
+        task = _record(store, new, args, after)
+        culprit = _begin(store, task, new.held, "submitted")
+        if culprit is not None:
+            doomed.append((task, culprit))
+    # Not before all are in: the end of one may take the stub along that another still has to look at.
+    for task, culprit in doomed:
+        fail_with(store, task, culprit)
 
 
 def keep_found(store: Store, found: Found) -> None:
@@ -186,8 +193,8 @@ def _record(store: Store, new: NewTask, args: bytes, after: tuple[TaskId, ...]) 
     )
 
 
-def _begin(store: Store, task: Task, held: bool, kind: str) -> None:
-    """The first state of a round."""
+def _begin(store: Store, task: Task, held: bool, kind: str) -> Ended | None:
+    """The first state of a round. Returned: the dependency whose end makes it fail, which the caller then does."""
     culprit = None
     for dependency in task.after:
         stub = store.ended.records.get(dependency)
@@ -202,8 +209,7 @@ def _begin(store: Store, task: Task, held: bool, kind: str) -> None:
         withhold(store, task)
     else:
         place(store, task, kind)
-    if culprit is not None:
-        fail_with(store, task, culprit)
+    return culprit
 
 
 def again(store: Store, command: Again) -> Applied:
@@ -268,5 +274,7 @@ def _readmit(store: Store, command: Again, task: Task, stub: Ended | None) -> Ap
     task.peer, task.incarnation, task.result, task.error = "", 0, None, None
     task.ended_stamp = task.end_seq = task.due_ms = 0
     task.due_by_elapsed = False
-    _begin(store, task, False, "again")
+    culprit = _begin(store, task, False, "again")
+    if culprit is not None:
+        fail_with(store, task, culprit)
     return Done([task.id])
