@@ -1,7 +1,7 @@
 """Every message between peers.
 
-Law: a frame is `[group, message]` in msgpack, at most `ports.MAX_FRAME_BYTES` long; nothing else crosses the wire after the hello. Frames of
-a kind unknown here are counted and dropped.
+Law: a frame is `[group, message]` in msgpack, at most `ports.MAX_FRAME_BYTES` long; nothing else crosses the wire
+after the hello. Frames of a kind unknown here are counted and dropped.
 """
 
 import msgspec
@@ -22,7 +22,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     wall_ms: int
 
 
-# --- Raft -----------------------------------------------------------------------------------------------------------------------
+# --- Raft -------------------------------------------------------------------------------------------------------------
 class PreVote(msgspec.Struct, frozen=True, array_like=True, tag="pv"):
     term: int
     last_index: int
@@ -47,6 +47,10 @@ class Vote(msgspec.Struct, frozen=True, array_like=True, tag="v"):
 
 
 class Append(msgspec.Struct, frozen=True, array_like=True, tag="a"):
+    """Entries after `prev_index`, or none (a heartbeat). `epoch`: of the leader's flight to this follower; `probe`:
+    of reads.
+    """
+
     term: int
     prev_index: int
     prev_term: int
@@ -54,14 +58,16 @@ class Append(msgspec.Struct, frozen=True, array_like=True, tag="a"):
     epoch: int
     probe: int
     entries: list[tuple[bytes, int, int]]
-    """(command, index, term), as PySyncObj keeps them."""
+    """(command, index, term), as PySyncObj keeps them; consecutive, the first one after `prev_index`."""
 
 
 class AppendReply(msgspec.Struct, frozen=True, array_like=True, tag="ar"):
     term: int
     ok: bool
     match: int
-    """ok: verified and flushed up to here. Not ok: continue after this index."""
+    """ok: verified against this leader's log and flushed, up to here. Not ok: continue after this index."""
+    voter: bool
+    """Its disk is the one of a committed configuration; otherwise it follows without counting."""
     epoch: int
     probe: int
     applied: int
@@ -71,22 +77,37 @@ class AppendReply(msgspec.Struct, frozen=True, array_like=True, tag="ar"):
 
 
 class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True, tag="sc"):
+    """A slice of the leader's snapshot file, byte for byte. It says nothing about what is committed."""
+
     term: int
     index: int
     index_term: int
     offset: int
     total: int
     data: bytes
+    epoch: int
     probe: int
-    commit: int
 
 
 class SnapshotReply(msgspec.Struct, frozen=True, array_like=True, tag="sr"):
     term: int
     index: int
     received: int
-    """Next offset wanted; -1: installed (or not needed: `index` is what we have)."""
+    """Next offset wanted; -1: installed (or not needed), flushed up to `index`."""
+    voter: bool
+    epoch: int
     probe: int
+
+
+class Heard(msgspec.Struct, frozen=True, array_like=True, tag="h"):
+    """Founding, after the hello: what the sender has heard of everybody's disks so far, or the map it was founded
+    with.
+    """
+
+    founding: str
+    """Founding id, "" while it is not founded."""
+    disk: str
+    map: dict[str, str]
 
 
 class TimeoutNow(msgspec.Struct, frozen=True, array_like=True, tag="tn"):
@@ -103,9 +124,11 @@ class ReadIndex(msgspec.Struct, frozen=True, array_like=True, tag="rir"):
     """0: not leader, ask again."""
 
 
-# --- operations and history --------------------------------------------------------------------------------------------------
+# --- operations and history -------------------------------------------------------------------------------------------
 class Forward(msgspec.Struct, frozen=True, array_like=True, tag="f"):
-    """Encoded `Op`s for the leader's batch. `reserved`: renewals, completions and releases, never refused by backpressure."""
+    """Encoded `Op`s for the leader's batch. `reserved`: renewals, completions and releases, never refused by
+    backpressure.
+    """
 
     ops: list[msgspec.Raw]
     reserved: bool
@@ -137,7 +160,9 @@ class Beat(msgspec.Struct, frozen=True, array_like=True, tag="b"):
 
 
 class BeatReply(msgspec.Struct, frozen=True, array_like=True, tag="br"):
-    """The leader's answer. `median_skew_ms`: the receiver's wall clock minus the median of the voters' as the leader sees them."""
+    """The leader's answer. `median_skew_ms`: the receiver's wall clock minus the median of the voters' as the leader
+    sees them.
+    """
 
     median_skew_ms: int
 
@@ -150,6 +175,7 @@ class HashVerdict(msgspec.Struct, frozen=True, array_like=True, tag="hv"):
 
 
 RaftMessage = (
-    PreVote | PreVoteReply | RequestVote | Vote | Append | AppendReply | SnapshotChunk | SnapshotReply | TimeoutNow | AskIndex | ReadIndex
+    PreVote | PreVoteReply | RequestVote | Vote | Append | AppendReply | SnapshotChunk | SnapshotReply | TimeoutNow
+    | AskIndex | ReadIndex | Heard
 )  # fmt: skip
 Message = RaftMessage | Forward | NotTaken | AskHistory | HistoryRows | Beat | BeatReply | HashVerdict

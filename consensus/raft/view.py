@@ -1,0 +1,103 @@
+"""What one Raft tells about itself: read-only, at any time after it was opened."""
+
+from quorate.consensus.ports import Clock, PeerId
+from quorate.consensus.raft.log import Config
+from quorate.consensus.raft.parts import Parts
+
+
+class View:
+    me: PeerId
+    clock: Clock
+
+    def __init__(self) -> None:
+        self._parts: Parts | None = None
+
+    @property
+    def _p(self) -> Parts:
+        if self._parts is None:
+            raise RuntimeError("Raft.open() comes first")
+        return self._parts
+
+    @property
+    def role(self) -> str:
+        """`leader`, `candidate`, `follower`, or `learner` while this disk has no vote."""
+        return self._p.core.engine.role if self._p.core.standing.voter else "learner"
+
+    @property
+    def leader(self) -> PeerId | None:
+        return self._p.core.engine.leader
+
+    @property
+    def term(self) -> int:
+        return self._p.core.engine.term
+
+    @property
+    def commit_index(self) -> int:
+        """Committed by the cluster, and flushed here."""
+        return self._p.core.commit_index
+
+    @property
+    def applied_index(self) -> int:
+        return self._p.core.engine.applied_index
+
+    @property
+    def unapplied(self) -> int:
+        return max(0, self.commit_index - self.applied_index)
+
+    @property
+    def last_index(self) -> int:
+        return self._p.core.log.last_index
+
+    @property
+    def first_index(self) -> int:
+        """Of the entries that are kept."""
+        return self._p.core.log.base_index + 1
+
+    @property
+    def flushed_index(self) -> int:
+        return self._p.core.log.flushed_index
+
+    @property
+    def flushing(self) -> bool:
+        """A batch is on its way to the disk."""
+        return self._p.core.gate.flushing
+
+    @property
+    def log_bytes(self) -> int:
+        """Journal since the last snapshot."""
+        return self._p.compaction.log_bytes
+
+    @property
+    def ready_to_serve(self) -> bool:
+        """It leads, and an entry of its own term is committed."""
+        engine = self._p.core.engine
+        return engine.leading and self.commit_index >= engine.first_of_term
+
+    @property
+    def leader_contact(self) -> float:
+        """Monotonic second at which a leader was heard last or, leading, a majority."""
+        parts = self._p
+        if parts.core.engine.leading:
+            return parts.replication.majority_heard_at(self.clock.monotonic())
+        return parts.elections.heard_leader_at
+
+    @property
+    def config(self) -> Config:
+        """Which disk speaks for which peer, by the newest entry of the log that says so."""
+        return self._p.core.log.config
+
+    @property
+    def disk_id(self) -> str:
+        return self._p.core.standing.identity.disk
+
+    @property
+    def founded(self) -> bool:
+        return self._p.founding.done
+
+    def is_voter(self, peer: PeerId) -> bool:
+        """Its disk, as far as heard, is the one that counts."""
+        return self._p.core.standing.voter if peer == self.me else self._p.core.standing.counts(peer)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self._p.core.counters.as_dict()
