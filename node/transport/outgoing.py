@@ -23,6 +23,8 @@ LONGEST_PAUSE_S = 1.0
 STABLE_AFTER_S = 1.0
 """A connection that stood this long was a good one: the next pause is short again."""
 
+_PORTION_BYTES = 1024 * 1024
+
 log = structlog.get_logger(__name__)
 
 
@@ -161,6 +163,8 @@ class Wire(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._chunks: list[bytes] = []
         self._chunks_bytes = 0
+        self._paused = False
+        self._closing = False
         self._handed_bytes = 0
         self._watch: asyncio.TimerHandle | None = None
         self._compress_above_bytes = settings.compress_above_bytes
@@ -185,19 +189,35 @@ class Wire(asyncio.Protocol):
         return self._chunks_bytes + (0 if self._transport is None else self._transport.get_write_buffer_size())
 
     def _flush(self) -> None:
-        chunks, self._chunks = self._chunks, []
-        self._handed_bytes += self._chunks_bytes
-        self._chunks_bytes = 0
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(chunks))
+        """Hand over what waits, a portion at a time, until the transport has enough: its own buffer is slow when it
+        is long."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        at, count = 0, len(self._chunks)
+        while at < count and not self._paused:
+            portion: list[bytes] = []
+            portion_bytes = 0
+            while at < count and portion_bytes < _PORTION_BYTES:
+                portion.append(self._chunks[at])
+                portion_bytes += len(self._chunks[at])
+                at += 1
+            self._handed_bytes += portion_bytes
+            self._chunks_bytes -= portion_bytes
+            self._transport.write(b"".join(portion))
+        del self._chunks[:at]
+        if self._closing and not self._chunks:
+            self._transport.close()
 
     def pause_writing(self) -> None:
+        self._paused = True
         self._watch_progress(-1)
 
     def resume_writing(self) -> None:
+        self._paused = False
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        self._flush()
 
     def _watch_progress(self, taken_before: int) -> None:
         """While much waits, something must leave within `silent_s`; else the connection is dialled anew."""
@@ -213,6 +233,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are not its subclasses
+        self._transport.set_write_buffer_limits(high=_PORTION_BYTES)
         notice_silence(transport.get_extra_info("socket"), self._settings.silent_s)
         self.remote_ip = str(transport.get_extra_info("peername")[0])
         if ipaddress.ip_address(self.remote_ip.partition("%")[0]).is_loopback:
@@ -254,8 +275,8 @@ class Wire(asyncio.Protocol):
     async def drain_and_close(self, patience_s: float) -> None:
         if self._transport is None or self.lost.is_set():
             return
+        self._closing = True
         self._flush()
-        self._transport.close()
         try:
             async with asyncio.timeout(patience_s):
                 await self.lost.wait()
