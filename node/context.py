@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from quorate.node.notices import Bell, Notice
-from quorate.node.staging import Asking, Staging
+from quorate.node.staging import Asking, Staging, StagingRules
 from quorate.scheduling.handler import Arguments
 from quorate.scheduling.task import Attempt, NewTask, TaskId
 
@@ -83,6 +83,7 @@ class Context:
         "_deadline",
         "_log",
         "_results",
+        "_rules",
         "_staging",
         "args",
         "began_at",
@@ -91,8 +92,9 @@ class Context:
         "lost",
     )
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, rules: StagingRules) -> None:
         self._attempt = attempt
+        self._rules = rules
         self._deadline: Deadline | None = None
         self._log: structlog.stdlib.BoundLogger | None = None
         self._results: dict[TaskId, Any] | None = None
@@ -181,7 +183,7 @@ class Context:
         `StagingRefused` (a ValueError) naming the field when form or size is wrong.
         """
         if self._staging is None:
-            self._staging = Staging(self._attempt)
+            self._staging = Staging(self._attempt, self._rules)
         return StagedHandle(self._staging.add(handler, args, kwargs))
 
     @property

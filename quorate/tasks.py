@@ -7,8 +7,9 @@ decorating: a peer finds what its modules hold, and a client asks by the same ob
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
+from quorate.protocol.asked import TaskOptions
 from quorate.scheduling.handler import BadArguments, Declared, Handler, Isolation
 from quorate.scheduling.task import Retry
 
@@ -19,23 +20,6 @@ P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
 OWN_PREFIX = "builtin."
-
-
-class TaskOptions(TypedDict, total=False):
-    """Fields of a task object other than `handler` and `args`, as the HTTP interface takes them (times in RFC 3339)."""
-
-    key: str
-    namespace: str
-    queue: str
-    priority: int
-    deadline: str
-    not_before: str
-    timeout: float
-    held: bool
-    after: list[str]
-    ref: str
-    retry: dict[str, Any]
-    labels: dict[str, str]
 
 
 class Request(Generic[P]):

@@ -43,6 +43,7 @@ class Handler:
     isolation: Isolation = "thread"
     queue: str | None = None
     priority: int | None = None
+    is_async: bool = field(init=False, compare=False, repr=False)
     signature: inspect.Signature = field(init=False, compare=False, repr=False)
     _required: frozenset[str] = field(init=False, compare=False, repr=False)
     _allowed: frozenset[str] = field(init=False, compare=False, repr=False)
@@ -65,14 +66,11 @@ class Handler:
         signature = inspect.signature(self.function)
         by_name = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
         named = [parameter for parameter in signature.parameters.values() if parameter.kind in by_name]
+        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
         object.__setattr__(self, "signature", signature)
         object.__setattr__(self, "_allowed", frozenset(parameter.name for parameter in named))
         required = (parameter.name for parameter in named if parameter.default is inspect.Parameter.empty)
         object.__setattr__(self, "_required", frozenset(required))
-
-    @property
-    def is_async(self) -> bool:
-        return inspect.iscoroutinefunction(self.function)
 
     @property
     def place(self) -> str:

@@ -16,6 +16,7 @@ from queue import Queue
 
 from quorate.node.context import Context
 from quorate.node.registry import Registry, UnusableModule
+from quorate.node.staging import StagingRules
 from quorate.node.workers.perform import perform
 from quorate.node.workers.wire import Begin, Ended, Hello, Ready, Tell, decode_to_child, frame, read_frame
 from quorate.scheduling.task import Attempt, Ending, Failed, TaskError
@@ -36,7 +37,7 @@ def main() -> None:
     _write(answers, frame(Ready(_load(registry, hello.modules))))
     # One at a time: the parent sends the next attempt when this one has ended.
     work: Queue[Work] = Queue(maxsize=1)
-    threading.Thread(target=_listen, args=(commands, work), name="quorate-commands", daemon=True).start()
+    threading.Thread(target=_listen, args=(commands, work, hello.staging), name="quorate-commands", daemon=True).start()
     while True:
         attempt, context = work.get()
         context.began_at = time.monotonic()
@@ -52,14 +53,14 @@ def _ending(registry: Registry, attempt: Attempt, context: Context, result_max_b
     return perform(handler, attempt, context, result_max_bytes)
 
 
-def _listen(commands: int, work: "Queue[Work]") -> None:
+def _listen(commands: int, work: "Queue[Work]", rules: StagingRules) -> None:
     """On a thread of its own, so that a busy handler is told, and a dead parent noticed."""
     context: Context | None = None
     while True:
         message = read_frame(commands, decode_to_child)
         match message:
             case Begin(attempt):
-                context = Context(attempt)
+                context = Context(attempt, rules)
                 work.put((attempt, context))
             case Tell(fence, cancelled, lost) if context is not None and context.fence == fence:
                 if cancelled:

@@ -227,16 +227,23 @@ class Lane:
     def _drain(self) -> None:
         # Invariant: cleared before the first look, so that whatever is appended after it wakes the loop again.
         self._waking = False
-        now = time.monotonic()
+        self._moved_at = time.monotonic()
         for _ in range(len(self._done)):
             run = self._done.popleft()
             if run is None:
                 self.threads -= 1
                 self._leaving -= 1
                 continue
-            self._outstanding -= 1
-            self._ended_count += 1
-            if run.began_at is not None and not run.reported:
-                self.mean_ms.add((run.ended_at - run.began_at) * 1000)
-            self._ended(run)
-        self._moved_at = now
+            try:
+                self._note_end(run)
+            except BaseException:
+                # One report that raises must not cost the others theirs.
+                self._loop.call_soon(self._drain)
+                raise
+
+    def _note_end(self, run: Run) -> None:
+        self._outstanding -= 1
+        self._ended_count += 1
+        if run.began_at is not None and not run.reported:
+            self.mean_ms.add((run.ended_at - run.began_at) * 1000)
+        self._ended(run)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from quorate.node.registry import Registry
+from quorate.node.staging import BY_CONTRACT, StagingRules
 from quorate.node.workers.lane import Lane
 from quorate.node.workers.perform import perform
 from quorate.node.workers.processes import ProcessRunner
@@ -24,6 +25,7 @@ from quorate.scheduling.task import Attempt, Ending, Failed, Returned, TaskError
 
 RESULT_MAX_BYTES = 256 * 1024
 STRAYS_MAX = 8
+"""Threads stuck in handlers that ignore their timeout: so many are replaced, one more closes the pool."""
 KILL_AFTER_S = 1.0
 """A child process told to stop has this long to clean up."""
 STOP_NOTICE_S = 1.0
@@ -59,15 +61,15 @@ class WorkerPool:
         *,
         max_processes: int,
         result_max_bytes: int = RESULT_MAX_BYTES,
-        strays_max: int = STRAYS_MAX,
+        staging: StagingRules = BY_CONTRACT,
     ) -> None:
         """To be made and used on the loop's thread. on_done: called there for each ended attempt, many in one turn of
         the loop under load."""
         share_the_interpreter()
-        self.strays_max = strays_max
         self.held_max = max_threads + max_processes + 2 * AHEAD_MAX
         """Whoever starts more than this ignores `places`; they are returned."""
         self._registry = registry
+        self._rules = staging
         self._on_done = on_done
         self._loop = loop
         self._runs: dict[tuple[TaskId, int], Run] = {}
@@ -92,7 +94,7 @@ class WorkerPool:
             "isolated",
             0,
             max_processes,
-            lambda: ProcessRunner(self._isolated_modules, result_max_bytes),
+            lambda: ProcessRunner(self._isolated_modules, result_max_bytes, staging),
             self._ended,
             self._stuck,
             ISOLATED_STUCK_AFTER_S,
@@ -114,7 +116,7 @@ class WorkerPool:
         if why_not:
             self._report_soon(attempt, Returned(why_not))
             return
-        run = Run(attempt, handler)
+        run = Run(attempt, handler, self._rules)
         self._runs[run.key] = run
         self._lane_of(run).put(run)
         if attempt.timeout_ms:
@@ -289,8 +291,8 @@ class WorkerPool:
             self._idle.set()
 
     def _judge_saturation(self) -> None:
-        saturated = self._threads.strays > self.strays_max
-        if saturated == self._saturated:
+        saturated = self._threads.strays > STRAYS_MAX
+        if saturated == self._saturated or self._stopping:
             return
         self._saturated = saturated
         if not saturated:
@@ -299,11 +301,10 @@ class WorkerPool:
         log.error(
             "workers_saturated",
             written_off=self._threads.strays,
-            limit=self.strays_max,
+            limit=STRAYS_MAX,
             advice="handlers ignore their timeout: watch quorate.current().cancelled, or declare isolation='process'",
         )
-        if not self._stopping:
-            self._return_queued((self._threads, self._processes), "saturated")
+        self._return_queued((self._threads, self._processes), "saturated")
 
     # --- time -------------------------------------------------------------------------------------------------------
 
@@ -337,6 +338,8 @@ class WorkerPool:
             self._loop.call_later(KILL_AFTER_S, self._kill, run)
 
     def _kill(self, run: Run) -> None:
+        # Invariant: set before looking at `kill`, which the worker sets before it looks at this: one sees the other.
+        run.is_doomed = True
         kill = run.kill
         if kill is not None:
             kill()

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 import quorate
+from quorate.node.staging import StagingRules
 from quorate.node.workers.run import Run
 from quorate.node.workers.wire import Begin, Ended, Hello, Ready, Tell, decode_from_child, frame, read_frame
 from quorate.scheduling.task import Ending, Failed, Returned, TaskError
@@ -33,7 +34,7 @@ class ChildDied(Exception):
 class Child:
     """One process, ready for attempts."""
 
-    def __init__(self, modules: list[str], result_max_bytes: int) -> None:
+    def __init__(self, modules: list[str], result_max_bytes: int, staging: StagingRules) -> None:
         """Starts it and waits until its modules are loaded. Raises OSError, ChildDied."""
         self._lock = threading.Lock()
         self._runs: Run | None = None
@@ -52,14 +53,14 @@ class Child:
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._to, False)
         try:
-            self._greet(modules, result_max_bytes)
+            self._greet(Hello(os.getpid(), sys.path, modules, result_max_bytes, staging))
         except BaseException:
             self.close()
             raise
 
-    def _greet(self, modules: list[str], result_max_bytes: int) -> None:
-        self._write(frame(Hello(os.getpid(), sys.path, modules, result_max_bytes)))
-        if not select.select([self._from], [], [], START_WITHIN_S)[0]:
+    def _greet(self, hello: Hello) -> None:
+        self._write(frame(hello))
+        if not _is_ready(self._from, select.POLLIN, START_WITHIN_S):
             raise ChildDied(f"it was not ready within {START_WITHIN_S:.0f} s")
         answer = read_frame(self._from, decode_from_child)
         if not isinstance(answer, Ready):
@@ -75,6 +76,8 @@ class Child:
         run.kill = lambda: self._kill(run)
         run.context.bell.listen(lambda: self._tell(run))
         try:
+            if run.is_doomed:
+                self._kill(run)
             with self._lock:
                 self._write(begin)
             # What was told while the lock was taken for writing.
@@ -132,7 +135,7 @@ class Child:
             try:
                 view = view[os.write(self._to, view) :]
             except BlockingIOError:
-                select.select([], [self._to], [])
+                _is_ready(self._to, select.POLLOUT, START_WITHIN_S)
 
     def _how_it_ended(self) -> str:
         self._kill_group()
@@ -145,17 +148,20 @@ class Child:
 class ProcessRunner:
     """Runs attempts in a child of its own, started at the first one and replaced when it dies."""
 
-    def __init__(self, modules: Callable[[], list[str]], result_max_bytes: int) -> None:
+    def __init__(self, modules: Callable[[], list[str]], result_max_bytes: int, staging: StagingRules) -> None:
         self._modules = modules
         self._result_max_bytes = result_max_bytes
+        self._staging = staging
         self._child: Child | None = None
 
     def run(self, run: Run) -> Ending:
         try:
             if self._child is None:
-                self._child = Child(self._modules(), self._result_max_bytes)
+                self._child = Child(self._modules(), self._result_max_bytes, self._staging)
         except (OSError, ChildDied) as error:
             return Failed(TaskError("ProcessDied", f"no child process for {run.handler.name}: {error}"))
+        if run.context.cancelled:
+            return Returned(run.context.cancelled.reason)
         try:
             return self._child.run(run)
         except ChildDied as died:
@@ -167,6 +173,13 @@ class ProcessRunner:
         if self._child is not None:
             self._child.close()
             self._child = None
+
+
+def _is_ready(fd: int, event: int, within_s: float) -> bool:
+    """poll, because select knows no descriptor above 1,023, and a busy peer has them."""
+    poller = select.poll()
+    poller.register(fd, event)
+    return bool(poller.poll(within_s * 1000))
 
 
 def _environment() -> dict[str, str]:

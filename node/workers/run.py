@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from quorate.node.context import Context
+from quorate.node.staging import StagingRules
 from quorate.scheduling.handler import Handler
 from quorate.scheduling.task import Attempt, Ending, TaskId
 
@@ -15,15 +16,28 @@ Kill = Callable[[], None]
 
 
 class Run:
-    __slots__ = ("attempt", "began_at", "context", "ended_at", "ending", "handler", "kill", "put_at", "reported")
+    __slots__ = (
+        "attempt",
+        "began_at",
+        "context",
+        "ended_at",
+        "ending",
+        "handler",
+        "is_doomed",
+        "kill",
+        "put_at",
+        "reported",
+    )
 
-    def __init__(self, attempt: Attempt, handler: Handler) -> None:
+    def __init__(self, attempt: Attempt, handler: Handler, rules: StagingRules) -> None:
         self.attempt = attempt
         self.handler = handler
-        self.context = Context(attempt)
+        self.context = Context(attempt, rules)
         self.put_at = time.monotonic()
         self.reported = False
         """Its ending was told without waiting for it (out of time, pool stopped); whatever comes later is discarded."""
+        self.is_doomed = False
+        """Its child process is to be killed, whether or not it has begun."""
 
         self.began_at: float | None = None
         self.ended_at = 0.0

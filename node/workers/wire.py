@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from quorate.node.staging import StagingRules
 from quorate.scheduling.task import Attempt, Ending
 
 FRAME_MAX_BYTES = 256 * 1024 * 1024
@@ -24,6 +25,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     import_path: list[str]
     modules: list[str]
     result_max_bytes: int
+    staging: StagingRules
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):

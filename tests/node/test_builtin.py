@@ -12,6 +12,7 @@ from quorate.node.builtin import builtin_handlers
 from quorate.node.config import ClusterConfig
 from quorate.node.context import Context
 from quorate.node.registry import Registry
+from quorate.node.staging import StagingRules
 from quorate.node.workers.perform import perform
 from quorate.scheduling.task import Ending, Failed, Returned
 from tests.node.workers.pools import attempt_of, error_type, value_of, watched_pool
@@ -25,7 +26,7 @@ def run(registry: Registry, name: str, args: Any = None, **fields: Any) -> Endin
     attempt = attempt_of(name, args, **fields)
     handler = registry.get(name)
     assert handler is not None
-    return perform(handler, attempt, Context(attempt), 256 * 1024)
+    return perform(handler, attempt, Context(attempt, StagingRules()), 256 * 1024)
 
 
 def message_of(ending: Ending) -> str:

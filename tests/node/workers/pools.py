@@ -84,14 +84,14 @@ def attempt_of(
 
 @asynccontextmanager
 async def watched_pool(
-    *, threads: tuple[int, int] = (1, 4), processes: int = 2, strays_max: int = 8, registry: Registry | None = None
+    *, threads: tuple[int, int] = (1, 4), processes: int = 2, registry: Registry | None = None
 ) -> AsyncIterator[Watched]:
     watched = Watched()
     if registry is None:
         registry = Registry()
         registry.load(handlers.__name__)
     loop = asyncio.get_running_loop()
-    watched.pool = WorkerPool(registry, *threads, watched.on_done, loop, max_processes=processes, strays_max=strays_max)
+    watched.pool = WorkerPool(registry, *threads, watched.on_done, loop, max_processes=processes)
     try:
         yield watched
     finally:

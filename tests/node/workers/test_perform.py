@@ -6,6 +6,7 @@ import pytest
 
 from quorate.node.context import Context
 from quorate.node.registry import Registry
+from quorate.node.staging import StagingRules
 from quorate.node.workers.perform import perform
 from quorate.scheduling.task import Ending, Failed, Returned, Succeeded
 from tests.node.workers import handlers
@@ -25,7 +26,7 @@ def run(registry: Registry, name: str, args: Any = None, **fields: Any) -> Endin
     attempt = attempt_of(name, args, **fields)
     handler = registry.get(name)
     assert handler is not None
-    return perform(handler, attempt, Context(attempt), 256 * 1024)
+    return perform(handler, attempt, Context(attempt, StagingRules()), 256 * 1024)
 
 
 def test_an_object_is_keywords_and_an_array_positions(registry: Registry) -> None:
@@ -112,7 +113,7 @@ def test_staged_tasks_travel_with_success_and_are_gone_with_failure(registry: Re
 
 def test_what_a_stopped_attempt_raises_is_the_stop_not_a_failure(registry: Registry) -> None:
     attempt = attempt_of("t.wait")
-    context = Context(attempt)
+    context = Context(attempt, StagingRules())
     context.cancelled.tell("cancelled")
     handler = registry.get("t.wait")
     assert handler is not None

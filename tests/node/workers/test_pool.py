@@ -120,8 +120,9 @@ async def test_time_in_the_queue_does_not_count_as_time_of_the_attempt() -> None
         assert error_type(await watched.ending(overdue)) == "TimeoutError"
 
 
-async def test_too_many_written_off_handlers_close_the_pool_until_some_end() -> None:
-    async with watched_pool(threads=(2, 2), strays_max=2) as watched:
+async def test_too_many_written_off_handlers_close_the_pool_until_some_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quorate.node.workers.pool.STRAYS_MAX", 2)
+    async with watched_pool(threads=(2, 2)) as watched:
         gate = close_gate("deaf")
         for _ in range(3):
             assert error_type(await watched.run("t.gate", {"name": "deaf"}, timeout_s=0.05)) == "TimeoutError"
