@@ -154,7 +154,7 @@ def copy_of(machine: Machine, limit_bytes: int = 500) -> Machine:
 
 
 def due_stubs(machine: Machine, line: str) -> list[TaskId]:
-    """Stubs that still stand in a line: not those that have left it, or that time has passed and something else keeps."""
+    """Stubs that still stand in a line: not those that live again, nor those past their time that something keeps."""
     now = machine.elapsed if line == "ageing" else 0
     places = [(machine.ended.get(place[-2]), place[-1]) for place in getattr(machine._store, line)]
     return [stub.id for stub, end_seq in places if stub and stub.end_seq == end_seq and stub.until_elapsed > now]
