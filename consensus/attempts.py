@@ -9,16 +9,16 @@ Laws:
 from collections.abc import Sequence
 from typing import Protocol
 
-from quorate.consensus.commands import Claim, Command, Finish, GiveBack, Outcome, SetError, SetResult, Stage, Staged
+from quorate.consensus.commands import Claim, Finish, GiveBack, Outcome, SetError, SetResult, Stage, Staged
 from quorate.consensus.events import Event, TaskEvent
 from quorate.consensus.machine import Machine
 from quorate.consensus.planner import Planner
 from quorate.consensus.ports import Ports
-from quorate.consensus.proctor import Proctor
-from quorate.consensus.proposer import Proposer, Reply
+from quorate.consensus.proctor import Offer, Proctor
+from quorate.consensus.proposer import Proposer
 from quorate.consensus.settings import PeerSettings
-from quorate.scheduling.retry import next_retry_ms
 from quorate.scheduling.priority import virtual_start_ms
+from quorate.scheduling.retry import next_retry_ms
 from quorate.scheduling.task import Attempt, Ending, Failed, NewTask, Returned, State, Succeeded, Task, TaskId
 
 FINISH_DEADLINE_S = 3_600.0
@@ -52,7 +52,8 @@ class Attempts:
         self._planner = Planner(settings.me, settings.claim_patience_s)
         self._held: dict[TaskId, int] = {}
         """Started here and not yet reported by the workers: task -> fence."""
-        self._finishing = 0
+        self._finishing: set[tuple[TaskId, int]] = set()
+        """Reported here, not yet answered by the log."""
 
     @property
     def held(self) -> int:
@@ -66,13 +67,13 @@ class Attempts:
         if not self._peer.proctor.trusted(self._peer.now()):
             return 0
         own = self.places - len(self._held)
-        granted = session.slots - max(0, session.running - self._finishing)
+        granted = session.slots - max(0, session.running - len(self._finishing))
         return min(own, granted) - self._planner.claiming
 
     def step(self, now: float) -> None:
         chosen = self._planner.choose(self._peer.machine, self.free(), now)
         if chosen:
-            self._claim([(task.id, task.attempt) for task in chosen])
+            self._claim([(task.id, task.attempt) for task in chosen], self._peer.proposer.offer_reserved)
 
     def claim_with_submission(self, tasks: Sequence[NewTask]) -> None:
         """Submit and claim share a batch when nothing is ready ahead: two commits from request to result. If the
@@ -85,12 +86,15 @@ class Attempts:
         free = self.free()
         if free <= 0:
             return
-        at_once = [t for t in tasks if t.handler in session.handlers and not (t.held or t.not_before_ms or t.after)]
+        at_once = [
+            t for t in tasks if t.handler in session.info.handlers and not (t.held or t.not_before_ms or t.after)
+        ]
         at_once.sort(key=lambda task: virtual_start_ms(0, task.priority))
         if at_once:
-            self._claim([(task.id, 0) for task in at_once[:free]])
+            self._claim([(task.id, 0) for task in at_once[:free]], self._peer.proposer.offer)
 
-    def _claim(self, wanted: list[tuple[TaskId, int]]) -> None:
+    def _claim(self, wanted: list[tuple[TaskId, int]], offer: Offer) -> None:
+        """`offer`: a claim that belongs to a submission waits in line behind it; one of its own has reserved room."""
         for task, _ in wanted:
             self._planner.claimed(task)
 
@@ -98,10 +102,8 @@ class Attempts:
             for task, _ in wanted:
                 self._planner.settled(task)
 
-        self._offer(Claim(self._settings.me, self._incarnation, tuple(wanted)), CLAIM_DEADLINE_S, settled)
-
-    def _offer(self, command: Command, within_s: float, reply: Reply) -> None:
-        self._peer.proposer.offer_reserved(command, self._peer.now() + within_s, reply)
+        command = Claim(self._settings.me, self._incarnation, tuple(wanted))
+        offer(command, self._peer.now() + CLAIM_DEADLINE_S, settled)
 
     # --- what the log says
 
@@ -168,12 +170,13 @@ class Attempts:
         return next_retry_ms(record.retry, task, record.failures + 1, ending.error.type)
 
     def _finish(self, task: TaskId, fence: int, ops: tuple[Staged, ...]) -> None:
-        self._finishing += 1
+        attempt = (task, fence)
+        self._finishing.add(attempt)
 
         def answered(_outcome: Outcome, _index: int) -> None:
-            self._finishing -= 1
+            self._finishing.discard(attempt)
 
-        self._offer(Finish(task, fence, ops), FINISH_DEADLINE_S, answered)
+        self._peer.proposer.offer_reserved(Finish(task, fence, ops), self._peer.now() + FINISH_DEADLINE_S, answered)
 
     def lost(self) -> None:
         self._ports.work.lose()
@@ -189,8 +192,8 @@ class Attempts:
             task = current.pop(task_id, None)
             if task is None or task.fence != fence:
                 self._ports.work.cancel(task_id, fence)
-        if self._finishing == 0:
-            for task in current.values():
+        for task in current.values():
+            if (task.id, task.fence) not in self._finishing:
                 self._start(task, task.fence)
 
     def wake_at(self) -> float:

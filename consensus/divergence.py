@@ -27,9 +27,10 @@ class Divergence:
         self.quarantined = ""
         self._compared = 0
 
-    def applied(self, index: int, machine: Machine) -> None:
+    def applied(self, before: int, index: int, machine: Machine) -> None:
+        """`before`: the entry applied last before this one. Only who crossed a mark entry by entry knows the state there."""
         mark = index - index % EVERY
-        if mark > self.latest[0]:
+        if before < mark:
             self.latest = (mark, machine.state_hash)
 
     def compare(self, index: int, hashes: Mapping[PeerId, bytes]) -> None:

@@ -85,7 +85,7 @@ class Peer:
             begin_walk=self._begin_walk,
             install_begin=self._install_begin,
             install_feed=self._install_feed,
-            install_finish=self._install_finish,
+            install_finish=lambda index, _term: self._install_finish(index),
             state_hash=lambda: self.divergence.latest,
             on_hashes=lambda index, hashes: self.divergence.compare(index, hashes),
             found=found,
@@ -434,6 +434,7 @@ class Peer:
     # --- what Raft calls
 
     def _apply(self, index: int, term: int, entry: bytes) -> None:
+        before = self.machine.index
         change = self.machine.apply(index, term, entry)
         me, incarnation = self.settings.me, self.proposer.incarnation
         self.ports.history.append(index, change.ended)
@@ -443,7 +444,7 @@ class Peer:
                 self.proposer.applied(number, outcome, index)
         self.reactor.publish(index, change.events)
         self.ports.history.advance(index)
-        self.divergence.applied(index, self.machine)
+        self.divergence.applied(before, index, self.machine)
 
     def _can_apply(self) -> bool:
         return self.ports.history.backlog() < self.settings.history_backlog_rows

@@ -5,13 +5,14 @@ it safe when they do. A ready task that its favourite does not take is open to t
 `claim_patience`, so a frozen favourite delays nobody for long.
 """
 
+from quorate.consensus.commands import SessionInfo
 from quorate.consensus.machine import Machine
 from quorate.consensus.ports import PeerId
 from quorate.scheduling.placement import affinity
 from quorate.scheduling.task import Task, TaskId
 
 LOOK_AHEAD = 64
-"""Ready tasks looked at beyond the free places of all peers, so that tasks waiting for patience do not hide others."""
+"""Ready tasks looked at beyond what should be enough, so that tasks waiting for patience do not hide others."""
 
 
 class Planner:
@@ -21,20 +22,21 @@ class Planner:
         self._seen: dict[TaskId, float] = {}
         """When this replica first saw a ready task at the head that is another peer's to take."""
         self._claiming: set[TaskId] = set()
+        self._offers: dict[PeerId, tuple[SessionInfo, frozenset[str]]] = {}
         self._wake_at = float("inf")
 
     def choose(self, machine: Machine, free: int, now: float) -> list[Task]:
         """Up to `free` tasks to claim now, in order. The caller reports each by `claimed` and `settled`."""
         self._wake_at = float("inf")
         mine = machine.sessions.get(self._me)
-        if free <= 0 or mine is None or not machine.ready_count:
+        if free <= 0 or mine is None or machine.ready_count <= len(self._claiming):
             self._seen.clear()
             return []
         places = self._places(machine, free)
-        total = sum(places.values()) + len(self._claiming) + LOOK_AHEAD
+        look = free * len(places) + len(self._claiming) + LOOK_AHEAD
         chosen: list[Task] = []
         seen: dict[TaskId, float] = {}
-        for task in machine.ready_head(mine.info.handlers, total):
+        for task in machine.ready_head(mine.info.handlers, look):
             if task.id in self._claiming:
                 continue
             since = self._seen.get(task.id, now)
@@ -51,21 +53,30 @@ class Planner:
         return chosen
 
     def _places(self, machine: Machine, free: int) -> dict[PeerId, int]:
-        places = {peer: session.slots - session.running for peer, session in sorted(machine.sessions.items())}
+        places = {peer: session.slots - session.running for peer, session in machine.sessions.items()}
         places[self._me] = free
         return places
 
     def _is_mine(self, machine: Machine, task: Task, places: dict[PeerId, int], waited_s: float) -> bool:
-        able = [peer for peer, session in machine.sessions.items() if task.handler in session.handlers]
-        free = sorted((peer for peer in able if places[peer] > 0), key=lambda peer: (-affinity(task.id, peer), peer))
-        if self._me not in free:
+        """`places` is the deal so far: a task dealt to another takes one of its places."""
+        ranked = sorted(
+            (-affinity(task.id, peer), peer)
+            for peer, free in places.items()
+            if free > 0 and task.handler in self._offered(peer, machine.sessions[peer].info)
+        )
+        free_peers = [peer for _, peer in ranked]
+        if self._me not in free_peers:
             return False
-        if free[0] == self._me:
+        if waited_s >= self._patience_s * free_peers.index(self._me):
             return True
-        if waited_s >= self._patience_s * free.index(self._me):
-            return True
-        places[free[0]] -= 1
+        places[free_peers[0]] -= 1
         return False
+
+    def _offered(self, peer: PeerId, info: SessionInfo) -> frozenset[str]:
+        known = self._offers.get(peer)
+        if known is None or known[0] is not info:
+            known = self._offers[peer] = (info, frozenset(info.handlers))
+        return known[1]
 
     def claimed(self, task: TaskId) -> None:
         self._claiming.add(task)

@@ -17,7 +17,9 @@ Woken = Callable[[Task], None]
 
 
 class Stamped(NamedTuple):
-    index: int
+    """An event with its address (log index, n-th of the entry)."""
+
+    at: int
     n: int
     event: Event
 
@@ -60,7 +62,7 @@ class Reactor:
         overflow = len(self._tail) + len(stamped) - (self._tail.maxlen or 0)
         if overflow > 0:
             last_lost = self._tail[min(overflow, len(self._tail)) - 1] if self._tail else stamped[0]
-            self._complete_since = (last_lost.index, last_lost.n)
+            self._complete_since = (last_lost.at, last_lost.n)
         self._tail.extend(stamped)
         for subscription in list(self._subscriptions):
             subscription.sink(stamped)
@@ -114,7 +116,7 @@ class Reactor:
         subscription = Subscription(self, sink, gap)
         self._subscriptions.append(subscription)
         if after is not None:
-            missed = [s for s in self._tail if (s.index, s.n) > after]
+            missed = [s for s in self._tail if (s.at, s.n) > after]
             if missed:
                 sink(missed)
         return subscription

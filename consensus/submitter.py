@@ -114,7 +114,7 @@ class Submitter:
         """The ended task of that key, if only history still knows it; while the state knows the key it decides
         itself.
         """
-        if not task.key or self._peer.machine.knows_key(task.namespace, task.key):
+        if not task.key or self._peer.machine.by_key(task.namespace, task.key) is not None:
             return None
         found = self._peer.ports.history.find_key(task.namespace, task.key)
         return None if found is None else self._peer.find(found.id)

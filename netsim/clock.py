@@ -15,18 +15,26 @@ class VirtualClock:
 
     def __init__(self, world: "Ticking", rate: float = 1.0, wall_offset_ms: int = 0) -> None:
         self._world = world
-        self.rate = rate
+        self._rate = rate
+        self._from_world = 0.0
+        self._from_own = 0.0
         self.wall_offset_ms = wall_offset_ms
 
+    def set_rate(self, rate: float) -> None:
+        """From now on; the clock does not step."""
+        self._from_own = self.monotonic()
+        self._from_world = self._world.now
+        self._rate = rate
+
     def monotonic(self) -> float:
-        return self._world.now * self.rate
+        return self._from_own + (self._world.now - self._from_world) * self._rate
 
     def wall_ms(self) -> int:
-        return WALL_START_MS + self.wall_offset_ms + int(self._world.now * self.rate * 1000)
+        return WALL_START_MS + self.wall_offset_ms + int(self.monotonic() * 1000)
 
     def world_time(self, monotonic: float) -> float:
         """The world's second at which this clock shows `monotonic`."""
-        return monotonic / self.rate
+        return self._from_world + (monotonic - self._from_own) / self._rate
 
 
 class Ticking:

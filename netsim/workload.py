@@ -17,6 +17,13 @@ class Told(NamedTuple):
     task: TaskId | None
 
 
+class Request:
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.answers = 0
+        self.given_up = False
+
+
 class Clients:
     """`rate` requests per virtual second until `stop()`."""
 
@@ -56,18 +63,19 @@ class Clients:
         task = self._task(key, peer.new_id())
         self.open += 1
         life = machine.life
-        answered = [False]
+        request = Request(key)
 
         def reply(outcome: Outcome, _index: int) -> None:
-            if answered[0]:
+            request.answers += 1
+            if request.answers > 1:
                 raise AssertionError(f"request {key} was answered twice")
-            answered[0] = True
-            self.open -= 1
-            self._told(key, outcome, tries)
+            if not request.given_up:
+                self.open -= 1
+                self._told(key, outcome, tries)
 
         peer.submit([task], peer.now() + 5.0, reply)
         self._world.touch(machine.id)
-        self._world.after(6.0, lambda: self._unanswered(machine.id, life, key, answered, tries))
+        self._world.after(6.0, lambda: self._unanswered(machine.id, life, request, tries))
         self.submitted += 1
 
     def _task(self, key: str, task_id: TaskId) -> NewTask:
@@ -110,16 +118,16 @@ class Clients:
         if self._running or tries < 100:
             self._world.after(0.2 + self._entropy.random() * 0.3, lambda: self._submit(key, tries + 1))
 
-    def _unanswered(self, machine: str, life: int, key: str, answered: list[bool], tries: int) -> None:
-        """The peer died with our request, or broke its promise to answer within the deadline."""
-        if answered[0]:
+    def _unanswered(self, machine: str, life: int, request: "Request", tries: int) -> None:
+        """The peer died with our request, is frozen with it, or broke its promise to answer within the deadline."""
+        if request.answers:
             return
         now = self._world.machines[machine]
         if now.life == life and now.peer is not None and not now.frozen:
-            raise AssertionError(f"{machine} never answered request {key}")
-        answered[0] = True
+            raise AssertionError(f"{machine} never answered request {request.key}")
+        request.given_up = True
         self.open -= 1
-        self._again(key, tries)
+        self._again(request.key, tries)
 
     def _cancel(self) -> None:
         live = self._world.live()

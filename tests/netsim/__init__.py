@@ -1,0 +1,1 @@
+"""Tests of quorate.netsim, and of whole clusters inside it."""
