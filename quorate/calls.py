@@ -80,8 +80,8 @@ class Calls:
         body = b'{"tasks":[' + b",".join(tasks) + b"]}"
         return read_tasks((await self.ask(Call("POST", "/v1/tasks", Effect.SAFE, body=body))).body)
 
-    async def submit_lines(self, tasks: Sequence[bytes]) -> list[str]:
-        """Each on its own; the ids in order.
+    async def submit_lines(self, tasks: Sequence[bytes], begun: int) -> list[str]:
+        """Each on its own; the ids in order. begun: tasks submitted before, for the numbers in refusals.
 
         Raises the first refusal: the lines before it, and some after it, are accepted then.
         """
@@ -94,9 +94,9 @@ class Calls:
             if refused is None and len(lines) == len(tasks):
                 return [line.id for line in lines]
             if refused is not None and refused.status not in PASSING | UNKNOWN:
-                raise refusal(refused.status, refused.problem())
+                raise refusal(refused.status, refused.problem(begun + lines.index(refused)))
             if time.monotonic() + pause_s > deadline:
-                raise _unsettled(refused)
+                raise _unsettled(refused, begun + lines.index(refused) if refused else begun)
             # All of them, since a line may name an earlier one; the keys make it the same submission.
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -259,10 +259,10 @@ def _path(*parts: str) -> str:
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def _unsettled(line: Line | None) -> QuorateError:
+def _unsettled(line: Line | None, number: int) -> QuorateError:
     if line is None or line.status in UNKNOWN:
         return Unknown("some lines of the stream were not answered; repeating them under the same keys is safe")
-    return refusal(line.status, line.problem())
+    return refusal(line.status, line.problem(number))
 
 
 async def _whole_body(response: aiohttp.ClientResponse) -> bytes:

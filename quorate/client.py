@@ -84,7 +84,7 @@ class Submitter:
 
 
 class Client(Submitter):
-    """endpoints: `host:port` or URLs, the first is asked first (else QUORATE_ENDPOINTS, else those of the example file).
+    """endpoints: `host:port` or URLs, the first is asked first (else QUORATE_ENDPOINTS, else the example's).
 
     token, ca, cert, key: who asks, and PEM files (else QUORATE_TOKEN, QUORATE_CA, QUORATE_CERT, QUORATE_KEY). timeout:
     seconds for each call, over all peers it is tried on. connect_timeout: the same as long as no peer was reached at

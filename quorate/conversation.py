@@ -8,7 +8,6 @@ import asyncio
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from itertools import islice
 from typing import Any
 
 from quorate.awaiting import Awaiter, Ended
@@ -16,6 +15,7 @@ from quorate.calls import WAIT_S, Calls
 from quorate.errors import QuorateError
 from quorate.protocol.access import Access
 from quorate.protocol.asked import Keys, encoded
+from quorate.protocol.refs import with_ids
 from quorate.protocol.told import TaskInfo
 
 TIMEOUT_S = 30.0
@@ -29,13 +29,17 @@ AnyFuture = Future[TaskInfo] | asyncio.Future[TaskInfo]
 
 
 class Prepared:
-    """Task objects ready to be sent: as JSON, each with its key."""
+    """Task objects ready to be sent: each with its key, and as JSON."""
 
-    __slots__ = ("bodies", "keys")
+    __slots__ = ("bodies", "tasks")
 
-    def __init__(self, bodies: list[bytes], keys: list[str]) -> None:
-        self.bodies = bodies
-        self.keys = keys
+    def __init__(self, tasks: list[Mapping[str, Any]]) -> None:
+        self.tasks = tasks
+        self.bodies = encoded(tasks)
+
+    @property
+    def keys(self) -> list[str]:
+        return [task["key"] for task in self.tasks]
 
 
 class Conversation:
@@ -50,8 +54,7 @@ class Conversation:
 
     def prepare(self, tasks: Iterable[Mapping[str, Any]]) -> Prepared:
         """Raises TypeError or ValueError if a task is not JSON."""
-        keyed = [task if task.get("key") else {**task, "key": self._make_key()} for task in tasks]
-        return Prepared(encoded(keyed), [task["key"] for task in keyed])
+        return Prepared([task if task.get("key") else {**task, "key": self._make_key()} for task in tasks])
 
     async def submit(self, prepared: Prepared) -> list[str]:
         """All or none; the ids in order. Raises ValueError for none or more than `MANY`."""
@@ -63,11 +66,17 @@ class Conversation:
         return [task.id for task in await self.calls.submit_all(prepared.bodies)]
 
     async def submit_stream(self, prepared: Prepared) -> list[str]:
-        """Any number, batch by batch; one that is refused ends it, and those before it are accepted."""
+        """Any number, batch by batch; the first that is refused ends it, and those before it are accepted."""
         ids: list[str] = []
-        bodies = iter(prepared.bodies)
-        while batch := list(islice(bodies, MAP_LINES)):
-            ids += await self.calls.submit_lines(batch)
+        named: dict[str, str] = {}
+        for begun in range(0, len(prepared.tasks), MAP_LINES):
+            tasks = prepared.tasks[begun : begun + MAP_LINES]
+            bodies = prepared.bodies[begun : begun + MAP_LINES]
+            if named:
+                bodies = encoded(with_ids(task, named) for task in tasks)
+            accepted = await self.calls.submit_lines(bodies, begun)
+            named |= {task["ref"]: known for task, known in zip(tasks, accepted, strict=True) if task.get("ref")}
+            ids += accepted
         return ids
 
     async def run(self, prepared: Prepared) -> TaskInfo:

@@ -86,14 +86,10 @@ class Line(msgspec.Struct):
     type: str = ""
     field: str = ""
 
-    def problem(self) -> dict[str, Any]:
-        return {
-            "status": self.status,
-            "detail": self.detail,
-            "title": self.title,
-            "type": self.type,
-            "field": self.field,
-        }
+    def problem(self, number: int) -> dict[str, Any]:
+        """number: of the task, from 0."""
+        field = f"tasks[{number}].{self.field}" if self.field else f"tasks[{number}]"
+        return {"status": self.status, "type": self.type, "title": self.title, "detail": self.detail, "field": field}
 
 
 class _Missing(msgspec.Struct):
