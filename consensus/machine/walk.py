@@ -60,6 +60,7 @@ class Walk:
 
     def close(self) -> None:
         """Keep no more images. Harmless after the end."""
+        self._header = None
         while self._at < len(self._tables):
             self._leave_table()
 

@@ -20,6 +20,7 @@ from quorate.consensus.commands import (
     SetResult,
     Submit,
 )
+from quorate.consensus.events import TaskEvent
 from quorate.consensus.machine import Change, Machine, Restore
 from quorate.scheduling import ulid
 from quorate.scheduling.task import NewTask, Task, TaskError, TaskId
@@ -131,6 +132,10 @@ class Log:
     def state(self, number: int) -> str:
         task = self.machine.tasks.get(id_of(number))
         return str(task.state if task is not None else self.machine.ended[id_of(number)].state)
+
+    def tasks_of(self, kind: str) -> list[TaskId]:
+        """Of the last entry's events of that kind."""
+        return [event.task for event in self.changes[-1].events if isinstance(event, TaskEvent) and event.kind == kind]
 
     def kinds(self) -> list[str]:
         """Of the last entry's events."""

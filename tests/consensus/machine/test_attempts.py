@@ -1,5 +1,7 @@
 """Attempts under fences."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -180,7 +182,11 @@ def test_an_attempt_without_timeout_runs_as_long_as_its_session() -> None:
 def test_a_task_is_cancelled_at_once_in_every_live_state(state: str) -> None:
     log = Log()
     log.open()
-    asked = {"held": {"held": True}, "scheduled": {"not_before_ms": START_MS * 2}, "blocked": {"after": (2,)}}
+    asked: dict[str, dict[str, Any]] = {
+        "held": {"held": True},
+        "scheduled": {"not_before_ms": START_MS * 2},
+        "blocked": {"after": (2,)},
+    }
     log.submit(new(2), new(1, **asked.get(state, {})))
     if state == "running":
         log.claim(1)

@@ -116,8 +116,8 @@ def test_what_is_put_back_follows_the_order_of_acceptance() -> None:
     log.submit(*[new(number) for number in range(1, 6)])
     for number in (4, 2, 5, 1, 3):
         log.claim(number)
-    change = log.wait(TTL_MS)
-    assert [event.task for event in change.events if event.kind == "requeued"] == [id_of(n) for n in range(1, 6)]
+    log.wait(TTL_MS)
+    assert log.tasks_of("requeued") == [id_of(number) for number in range(1, 6)]
 
 
 # --- deaths ---------------------------------------------------------------------------------------------------------
