@@ -1,7 +1,9 @@
 """HTTP, served by every peer alike: the calls of the contract, on aiohttp.
 
-Law: bad input ends here. A request is parsed and validated once, into typed values; what is wrong with it is told as a problem that names the
-field, and nothing of it reaches the log. HTTP decides nothing about tasks: it asks the peer (`ports.PeerPort`) and tells the answer.
+Law: bad input ends here. A request is parsed and validated once, into typed values; what is wrong with it is told
+as a problem that names the
+field, and nothing of it reaches the log. HTTP decides nothing about tasks: it asks the peer (`ports.PeerPort`) and
+tells the answer.
 """
 
 from quorate.node.http.ports import HistoryList, PeerPort

@@ -62,7 +62,8 @@ def raw_problem(problem: Problem) -> bytes:
     body = encode(problem.told())
     retry = f"Retry-After: {problem.retry_after_s}\r\n" if problem.retry_after_s else ""
     head = (
-        f"HTTP/1.1 {problem.status} {_PHRASES.get(problem.status, 'Refused')}\r\nServer: quorate\r\nContent-Type: {PROBLEM_JSON}\r\n"
+        f"HTTP/1.1 {problem.status} {_PHRASES.get(problem.status, 'Refused')}\r\nServer: quorate\r\n"
+        f"Content-Type: {PROBLEM_JSON}\r\n"
         f"Content-Length: {len(body)}\r\n{retry}Connection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -1,6 +1,7 @@
 """The peer's answers as something to await.
 
-Law: every question has a deadline and is answered by it: by the peer, or, should the peer not get to it, by us, a grace later. Whoever goes
+Law: every question has a deadline and is answered by it: by the peer, or, should the peer not get to it, by us, a
+grace later. Whoever goes
 away stops waiting; what he asked for goes on.
 """
 
@@ -87,11 +88,36 @@ def _settle(answer: asyncio.Future[T], value: T) -> None:
         answer.set_result(value)
 
 
+class Stopping:
+    """Ends what would otherwise wait on: a server that stops answers its waiters as things stand."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._calls: set[Callable[[], None]] = set()
+
+    def begin(self) -> None:
+        self.begun = True
+        for call in list(self._calls):
+            call()
+
+    @contextmanager
+    def calls(self, call: Callable[[], None]) -> Iterator[None]:
+        """`call` is called when stopping begins while this is open, at once if it has begun."""
+        if self.begun:
+            call()
+        self._calls.add(call)
+        try:
+            yield
+        finally:
+            self._calls.discard(call)
+
+
 class Ends:
     """Awaited ends of tasks, all requests together, up to a limit."""
 
-    def __init__(self, peer: PeerPort, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, peer: PeerPort, limit: int, stopping: Stopping, loop: asyncio.AbstractEventLoop) -> None:
         self._peer = peer
+        self._stopping = stopping
         self._limit = limit
         self._loop = loop
         self.waiting = 0
@@ -100,7 +126,7 @@ class Ends:
     def places(self, count: int) -> Iterator[None]:
         """Raises Problem (429) when so many more would be too many."""
         if self.waiting + count > self._limit:
-            detail = f"{self.waiting:,} tasks are awaited at this peer already, of {self._limit:,}; ask another peer, or again shortly"
+            detail = f"{self.waiting:,} tasks of {self._limit:,} are awaited here already; ask another peer"
             raise Problem(429, "too-many", detail, retry_after_s=1)
         self.waiting += count
         try:
@@ -125,7 +151,8 @@ class Ends:
             stops = [self._peer.wait(task, woken) for task in tasks]
             guard = self._loop.call_later(seconds, _settle, done, None)
             try:
-                await done
+                with self._stopping.calls(lambda: _settle(done, None)):
+                    await done
             finally:
                 guard.cancel()
                 for stop in stops:

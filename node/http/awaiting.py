@@ -1,6 +1,7 @@
 """`POST /v1/tasks/wait`: the ends of many tasks on one connection, one line per task as it ends.
 
-Laws: every id gets exactly one line: the task when it has ended, a problem if there is none, and the task as it is when the wait is over. What
+Laws: every id gets exactly one line: the task when it has ended, a problem if there is none, and the task as it is
+when the wait is over. What
 waits to be written is ids, not records, so a slow reader costs little.
 """
 
@@ -67,10 +68,11 @@ class _Waiting:
         over = self._loop.call_later(wait_s, self._some.set)
         until = self._loop.time() + wait_s
         try:
-            while left and self._loop.time() < until:
-                await self._some.wait()
-                self._some.clear()
-                await self._tell_ended(left)
+            with self._service.stopping.calls(self._some.set):
+                while left and self._loop.time() < until and not self._service.stopping.begun:
+                    await self._some.wait()
+                    self._some.clear()
+                    await self._tell_ended(left)
         finally:
             over.cancel()
             for stop in stops:

@@ -59,7 +59,7 @@ class Call:
     def task(self) -> TaskId:
         return TaskId(self.argument)
 
-    # --- the query string -----------------------------------------------------------------------------------------------------
+    # --- the query string -------------------------------------------------------------------------
 
     def query(self, *allowed: str) -> dict[str, str]:
         """Raises Problem for parameters that are not there, stand twice, or are not UTF-8."""
@@ -85,7 +85,7 @@ class Call:
             found[name] = value
         return found
 
-    # --- time -----------------------------------------------------------------------------------------------------------------
+    # --- time -------------------------------------------------------------------------------------
 
     def timeout_s(self) -> float:
         """Seconds the request has for the cluster's answer, waiting for ends of tasks not counted."""
@@ -113,7 +113,7 @@ class Call:
         spent_s = asyncio.get_running_loop().time() - self._started
         return min(wait_s, max(0.0, self.timeout_s() - spent_s))
 
-    # --- headers --------------------------------------------------------------------------------------------------------------
+    # --- headers ----------------------------------------------------------------------------------
 
     def idempotency_key(self) -> str:
         """The header's key, with or without the quotes of the draft standard; "" without. Raises Problem."""
@@ -152,7 +152,7 @@ class Call:
         """The request has come completely."""
         self.connection.served()
 
-    # --- the body -------------------------------------------------------------------------------------------------------------
+    # --- the body ---------------------------------------------------------------------------------
 
     async def json_body(self) -> bytes:
         """Raises Problem for another content type, a body too large, too slow or none."""
@@ -218,7 +218,7 @@ class Call:
         self.request.writer.output_size = 0  # an interim answer is not the answer
 
     async def next_chunk(self) -> bytes:
-        """The next bytes of the body, b"" at its end. Raises Problem when none come for too long, or the client's framing is broken."""
+        """The next bytes of the body, b"" at its end. Raises Problem for a stall or broken framing."""
         content = self.request.content
         try:
             async with asyncio.timeout(self._limits.body_stall_s):
@@ -240,7 +240,7 @@ def seconds(text: str, field: str, least: float, most: float) -> float:
 
 
 def _body_too_large(limit: int) -> Problem:
-    detail = f"the body is larger than {limit:,} bytes; send fewer tasks at once, or a stream of them as application/x-ndjson"
+    detail = f"the body is larger than {limit:,} bytes; send fewer tasks at once, or a stream (application/x-ndjson)"
     return too_large("", detail)
 
 

@@ -1,6 +1,7 @@
 """One connection: aiohttp's protocol with our deadlines and limits, and our words for what is not HTTP.
 
-Law: nothing here looks at what is asked. What a client does wrong on the wire costs it the connection, is told as a problem, and is never logged
+Law: nothing here looks at what is asked. What a client does wrong on the wire costs it the connection, is told as a
+problem, and is never logged
 with its bytes.
 """
 
@@ -17,7 +18,7 @@ from quorate.node.http.problems import Problem
 from quorate.node.http.settings import HttpLimits
 
 LINGER_S: Final = 1.0
-"""After an early answer the client's remaining bytes are read for this long, so that a reset does not eat the answer."""
+"""After an early answer the client's further bytes are read for this long: a reset would eat the answer."""
 
 
 class Connection(web.RequestHandler):
@@ -74,9 +75,13 @@ class Connection(web.RequestHandler):
             self._end(_head_too_large(self._limits))
 
     def handle_error(
-        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: BaseRequest,  # noqa: ARG002  # aiohttp's signature
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
     ) -> web.StreamResponse:
-        """What aiohttp could not read. Anything our own code raises is answered before it gets here."""
+        """What aiohttp could not read of `request`. Anything our own code raises is answered before it gets here."""
         if isinstance(exc, LineTooLong):
             problem = _head_too_large(self._limits)
         else:
@@ -104,19 +109,21 @@ class Connection(web.RequestHandler):
         return found
 
     def _end(self, why: Problem) -> None:
-        """Tell and close. If an answer is under way, only close."""
+        """Tell and close. If an answer is under way, or was just given, only close."""
         transport = self.transport
         if transport is None:
             return
-        if not self._answering():
+        if self._owes_an_answer():
             transport.write(raw_problem(why))
         self.force_close()
 
-    def _answering(self) -> bool:
+    def _owes_an_answer(self) -> bool:
         request = self._current_request
-        return request is not None and request.writer.output_size > 0
+        if request is not None:
+            return request.writer.output_size == 0
+        return self._waiter is not None  # it waits for a head; otherwise it reads off what came after an answer
 
 
 def _head_too_large(limits: HttpLimits) -> Problem:
-    detail = f"the head of the request is too large: at most {limits.header_line_bytes:,} bytes a line and {limits.header_bytes:,} in all"
+    detail = f"the head is too large: at most {limits.header_line_bytes:,} bytes a line, {limits.header_bytes:,} in all"
     return Problem(431, "too-large", detail)

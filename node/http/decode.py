@@ -1,6 +1,7 @@
 """From bytes to request types, and from what is wrong with them to words.
 
-Law: every way in which bytes can be bad ends here, as a problem that names the field; nothing is repaired and nothing is dropped.
+Law: every way in which bytes can be bad ends here, as a problem that names the field; nothing is repaired and
+nothing is dropped.
 """
 
 import re
@@ -19,7 +20,7 @@ from quorate.node.http.model import (
     TasksAsked,
     WaitAsked,
 )
-from quorate.node.http.problems import Problem, bad, not_built, too_large
+from quorate.node.http.problems import Problem, bad, not_built
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -102,13 +103,12 @@ def _wrong_value(message: str) -> Problem:
     if missing:
         field = _joined(path, missing["name"])
         return bad(field, f"the field `{field}` is missing; it is required")
-    words = _WORDS.get(re.sub(r"\[[^\]]*\]$", "", path).rpartition(".")[2])
+    inside_args = re.search(r"(^|\.)args[.\[]", path)
+    words = None if inside_args else _WORDS.get(re.sub(r"\[[^\]]*\]$", "", path).rpartition(".")[2])
     if "matching regex" in what and words:
         what = f"got a text that is not allowed here; expected {words}"
     elif words:
         what = f"{what[0].lower()}{what[1:]} ({words})"
-    if what.startswith("Expected `array` of length <="):
-        return too_large(path, what)
     return bad(path, what)
 
 

@@ -1,6 +1,7 @@
 """Who may stay connected: the places of an HTTP server and who gives way when they run out.
 
-Law: whoever has not yet made a complete request is a stranger, with one deadline and few places per address; a newcomer takes the place of the
+Law: whoever has not yet made a complete request is a stranger, with one deadline and few places per address; a
+newcomer takes the place of the
 oldest stranger, never of somebody at work. So connections that are only held open cost the healthy ones nothing.
 """
 
@@ -125,7 +126,7 @@ _ABSENT: Final = object()
 
 
 def _due(visitors: Iterable[tuple[Visitor, float]], before: float) -> list[Visitor]:
-    """Those that began before, from visitors in order of beginning; at most 256 a sweep, so that a crowd stalls nobody."""
+    """Those that began before, of visitors in order of beginning; at most 256, so that a crowd stalls nobody."""
     due = []
     for visitor, since in islice(visitors, 256):
         if since > before:

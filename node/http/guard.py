@@ -1,6 +1,7 @@
 """Who asks, and from where: checked on every request before anything of it is read.
 
-Law: a request without identity has no identity, never a default one; `anonymous` is who may ask where no login is configured. A browser may
+Law: a request without identity has no identity, never a default one; `anonymous` is who may ask where no login is
+configured. A browser may
 only ask for pages it got from this very peer.
 """
 
@@ -29,7 +30,7 @@ class Guard:
         self._good_hosts: set[str] = set()
 
     def check_origin(self, headers: CIMultiDictProxy[str]) -> None:
-        """Raises Problem for a host name that is not ours (DNS rebinding) and for pages of other sites (cross-origin)."""
+        """Raises Problem for a host name that is not ours (DNS rebinding) and for pages of other sites."""
         host = headers.get("Host", "")
         if host not in self._good_hosts:
             self._check_host(host)

@@ -1,6 +1,7 @@
 """Does anybody have the handler a task names?
 
-Law: a name that no peer ever registered is refused, unless the task says otherwise; a name whose peers are all gone is accepted, and the task
+Law: a name that no peer ever registered is refused, unless the task says otherwise; a name whose peers are all gone
+is accepted, and the task
 says why it waits.
 """
 
@@ -18,7 +19,7 @@ ALWAYS_THERE: Final = frozenset({"builtin.echo", "builtin.sleep", "builtin.fail"
 async def check_handlers(
     service: Service, asked: Sequence[TaskAsked], prefixes: Sequence[str], timeout_s: float
 ) -> None:
-    """Raises Problem for a handler nobody ever registered. Before it does, it makes sure that this replica is not just behind."""
+    """Raises Problem for a handler nobody ever registered, after making sure that this replica is not just behind."""
     if not unknown_handlers(service, asked):
         return
     await service.asking.read(timeout_s)

@@ -1,6 +1,7 @@
 """`/livez`, `/readyz` and `/v1/cluster`: how this peer is, and how it sees the others.
 
-Laws: readiness tests progress, not mere life. These answers are this peer's own view and need no quorum: they are asked when there is none.
+Laws: readiness tests progress, not mere life. These answers are this peer's own view and need no quorum: they are
+asked when there is none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +59,8 @@ class MemberTold(msgspec.Struct):
 
 
 class ClusterTold(msgspec.Struct):
-    """The cluster as this peer sees it now. `skew_ms`: this peer's wall clock minus the voters' median. `partitions`: voters it cannot reach."""
+    """The cluster as this peer sees it now. `skew_ms`: its wall clock minus the voters' median. `partitions`: voters
+    it cannot reach."""
 
     cluster: str
     peer: str

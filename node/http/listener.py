@@ -44,7 +44,7 @@ class Listener:
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
 
     async def listen(self, host: str, port: int) -> int:
-        """The port that was taken (the first, where a name has several addresses). Raises OSError naming the address."""
+        """The port that was taken. Raises OSError naming the address."""
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, _, _, _, address in dict.fromkeys(found):
             bound_port = self._sockets[0].getsockname()[1] if self._sockets else port
@@ -57,7 +57,8 @@ class Listener:
         return int(self._sockets[0].getsockname()[1])
 
     def close(self) -> None:
-        for listening in self._sockets:
+        while self._sockets:
+            listening = self._sockets.pop()
             self._loop.remove_reader(listening)
             listening.close()
         for pause in self._pauses.values():

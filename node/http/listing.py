@@ -1,6 +1,7 @@
 """`GET /v1/tasks`: live tasks and history as one list, newest first.
 
-Laws: the order is that of acceptance (`seq`), which never changes, so pages are stable while tasks come and end. The live part is read first: a
+Laws: the order is that of acceptance (`seq`), which never changes, so pages are stable while tasks come and end.
+The live part is read first: a
 task that ends in between is then seen twice, not missed, and its ended record wins.
 """
 

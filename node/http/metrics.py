@@ -1,6 +1,7 @@
 """`/metrics`: what this peer counts, for Prometheus.
 
-Law: a request costs two additions; names, labels and texts are made when somebody scrapes. No ids in labels: a series per task would grow without
+Law: a request costs two additions; names, labels and texts are made when somebody scrapes. No ids in labels: a
+series per task would grow without
 end.
 """
 
@@ -123,6 +124,11 @@ class PeerCollector(Collector):
             places.add_metric([peer], session.slots)
         yield running
         yield places
+        tasks = GaugeMetricFamily("quorate_tasks", "Live tasks by queue and state", labels=["queue", "state"])
+        for queue, states in self._peer.machine.counts().items():
+            for state, count in states.items():
+                tasks.add_metric([queue, state], count)
+        yield tasks
 
 
 async def get_metrics(service: Service, call: Call) -> web.StreamResponse:

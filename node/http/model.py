@@ -1,6 +1,7 @@
 """What may be asked: the request bodies as types.
 
-Law: these types are the only description of what is accepted; the decoder, the OpenAPI document and the words of a refusal all come from them. A
+Law: these types are the only description of what is accepted; the decoder, the OpenAPI document and the words of a
+refusal all come from them. A
 field that is not here is refused by name.
 """
 
@@ -32,7 +33,7 @@ class RetryAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[Annotated[float, Meta(ge=0, le=MAX_TIMEOUT_S)], ...],
         Meta(
             max_length=100,
-            description="delays in seconds, row n before retry n, the last row repeats; at most 100 rows of 0 to 604,800",
+            description=f"delays in seconds, row n before retry n, the last repeats; at most 100, 0 to {MAX_TIMEOUT_S}",
         ),
     ] = ()
     on: Annotated[
@@ -47,11 +48,12 @@ class TaskAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     args: Annotated[
         dict[str, Any] | list[Any],
         Meta(
-            description='keywords (object) or positions (array). {"$result": "<ref or id>", "path": "a.b"} stands for the result of a task named in `after`'
+            description="keywords (object) or positions (array); "
+            '{"$result": "<ref or id>", "path": "a.b"} stands for the result of a task named in `after`'
         ),
     ] = {}
     key: Key | None = None
-    """Idempotency key: asked again with the same contents, the first task is the answer; with others it is refused (422)."""
+    """Idempotency key: asked again with the same contents, the first task is the answer; with others, 422."""
     namespace: Word = "default"
     queue: Word = "default"
     priority: Annotated[

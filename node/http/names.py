@@ -1,6 +1,7 @@
 """The names a request may contain, as types that decode and describe themselves.
 
-Law: what these patterns let through needs no quoting in logs, metrics, headers or paths. `(?!\\n)` after `$`: a Python `$` would also match before a
+Law: what these patterns let through needs no quoting in logs, metrics, headers or paths. `(?!\\n)` after `$`: a
+Python `$` would also match before a
 final line feed.
 """
 

@@ -1,7 +1,9 @@
 """`POST /v1/tasks` as a stream: one task per line in, one result per line out, in order.
 
-Laws: what has arrived is submitted as one batch while the next arrives; a batch that is refused as a whole is submitted line by line, so that
-each line has its own answer. A line may say `after` with a `ref` of an earlier line. Memory is bounded by one batch and the answers not yet taken.
+Laws: what has arrived is submitted as one batch while the next arrives; a batch that is refused as a whole is
+submitted line by line, so that
+each line has its own answer. A line may say `after` with a `ref` of an earlier line. Memory is bounded by one batch
+and the answers not yet taken.
 """
 
 import asyncio
@@ -129,7 +131,7 @@ class _Stream:
         if transport is not None:
             transport.set_write_buffer_limits(high=ANSWER_BUFFER_BYTES)
 
-    # --- lines ----------------------------------------------------------------------------------------------------------------
+    # --- lines ------------------------------------------------------------------------------------
 
     async def _arrived(self) -> AsyncIterator[list[bytes]]:
         """Complete lines, as many as have come meanwhile, at most a batch at a time."""
@@ -169,7 +171,7 @@ class _Stream:
             raise too_large("ref", f"a stream has at most {MAX_REFS:,} refs; name earlier tasks by their ids")
         self._refs[asked.ref] = task
 
-    # --- submission -----------------------------------------------------------------------------------------------------------
+    # --- submission -------------------------------------------------------------------------------
 
     async def _submit(self, lines: Sequence[_Line]) -> None:
         await self._refuse_unknown_handlers(lines)

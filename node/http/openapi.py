@@ -53,7 +53,7 @@ def document(cluster: str) -> bytes:
         "info": {
             "title": f"Quorate cluster {cluster}",
             "version": "1",
-            "description": "Every peer serves all of it. Problems are RFC 9457, with `outcome`: refused (surely not done) or unknown.",
+            "description": "Every peer serves all of it. Problems are RFC 9457 and say whether it was surely not done.",
         },
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},

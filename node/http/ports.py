@@ -1,6 +1,7 @@
 """What HTTP needs of a peer: the interface `consensus.Peer` offers, no more.
 
-Law: HTTP decides nothing. It parses, asks the peer, and tells the answer. After any call that may have given the peer something to do,
+Law: HTTP decides nothing. It parses, asks the peer, and tells the answer. After any call that may have given the
+peer something to do,
 `wake` is called, so that the shell steps it once for all calls of this turn of the loop.
 """
 
@@ -19,7 +20,10 @@ Floor = tuple[int, int]
 """History keeps what ended after this (end_seq, wall ms)."""
 
 
-HistoryList = Callable[[Filter, int, int, Floor], Awaitable[Sequence[Task]]]
+TaskFilter = Filter
+"""Which tasks a list or stream shows; None: all."""
+
+HistoryList = Callable[[TaskFilter, int, int, Floor], Awaitable[Sequence[Task]]]
 """(filter, before_seq, limit, floor) -> ended tasks with `seq < before_seq`, newest (greatest seq) first."""
 
 

@@ -1,6 +1,7 @@
 """Refusals and failures as RFC 9457 problems.
 
-Law: a problem says whose fault it is and whether asking again helps. `outcome: refused`: surely nothing was done. `outcome: unknown`: it may
+Law: a problem says whose fault it is and whether asking again helps. `outcome: refused`: surely nothing was done.
+`outcome: unknown`: it may
 have been done, and asking again under the same key is safe. There is no third kind.
 """
 
@@ -108,7 +109,6 @@ _REFUSALS: Final[dict[str, tuple[int, int]]] = {
     "cycle": (400, 0),
     "not_found": (404, 0),
     "already_ended": (409, 0),
-    "wrong_state": (409, 0),
     "too_large": (413, 0),
     "key_reused": (422, 0),
     "too_many_tasks": (429, 5),
@@ -120,6 +120,8 @@ _REFUSALS: Final[dict[str, tuple[int, int]]] = {
     "stopping": (503, 1),
     "superseded": (503, 1),
     "stale_lookup": (503, 1),
+    "history_incomplete": (503, 1),
+    "too_many_clients": (503, 1),
     "disk_full": (503, 30),
 }
 _OTHER_REFUSAL: Final = (409, 0)

@@ -1,6 +1,7 @@
 """Reads of one task: the task, whether it exists, its timeline, and why it is where it is.
 
-Law: linearizable unless the caller says `consistency=stale`, and then the answer states its age. One read point per request.
+Law: linearizable unless the caller says `consistency=stale`, and then the answer states its age. One read point per
+request.
 """
 
 from aiohttp import web

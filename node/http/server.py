@@ -1,6 +1,7 @@
 """The HTTP server of one peer: listens, admits, dispatches, answers.
 
-Laws: every request gets an answer or loses its connection; what goes wrong inside is a 500 and a line in the log, never a dead peer. Nothing of a
+Laws: every request gets an answer or loses its connection; what goes wrong inside is a 500 and a line in the log,
+never a dead peer. Nothing of a
 request's contents is logged.
 """
 
@@ -16,10 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from quorate.consensus.status import Check
 from quorate.node.http.answers import Answers
-from quorate.node.http.asking import Asking, Ends
+from quorate.node.http.asking import Asking, Ends, Stopping
 from quorate.node.http.call import Call
 from quorate.node.http.connection import Connection
-from quorate.node.http.door import Door
+from quorate.node.http.door import Door, Visitor
 from quorate.node.http.guard import ANONYMOUS, Guard
 from quorate.node.http.listener import Listener
 from quorate.node.http.metrics import PeerCollector, Requests
@@ -30,6 +31,8 @@ from quorate.node.http.service import Service
 from quorate.node.http.settings import HttpSettings
 
 SWEEP_S: Final = 0.25
+SHORTEST_STOP_S: Final = 0.01
+"""aiohttp takes 0 for no limit."""
 NOT_FOUND: Final = "other"
 """What requests for no call are counted as."""
 
@@ -46,18 +49,21 @@ def create_server(
     certificate_principal: CertificatePrincipal,
     more_checks: Callable[[], Mapping[str, Check]],
 ) -> "HttpServer":
-    """Within a running loop. `wake`: called after anything that may have given the peer something to do. `registry`: this peer's own;
+    """Within a running loop. `wake`: called after anything that may have given the peer something to do.
+    `registry`: this peer's own;
     what HTTP counts is added to it. `more_checks`: readiness beyond the peer's own checks (disk, loop)."""
     loop = asyncio.get_running_loop()
+    stopping = Stopping()
     service = Service(
         peer=peer,
         settings=settings,
         history=history,
         asking=Asking(peer, wake, loop),
-        ends=Ends(peer, settings.limits.waiters, loop),
+        ends=Ends(peer, settings.limits.waiters, stopping, loop),
         answers=Answers(peer.id),
         registry=registry,
         more_checks=more_checks,
+        stopping=stopping,
     )
     return HttpServer(service, Guard(settings, certificate_principal), loop)
 
@@ -81,8 +87,8 @@ class HttpServer:
         """Listen; the port that was taken (0 asks for any). Raises OSError naming the address."""
         limits = self._settings.limits
 
-        def connection(visitor: object) -> Connection:
-            return Connection(self._server, self._loop, visitor, self._door, limits, self._service.answers)  # type: ignore[arg-type]
+        def connection(visitor: Visitor) -> Connection:
+            return Connection(self._server, self._loop, visitor, self._door, limits, self._service.answers)
 
         self._listener = Listener(self._loop, self._door, connection, tls, limits.pre_auth_s)
         bound = await self._listener.listen(host, port)
@@ -95,15 +101,15 @@ class HttpServer:
             self._sweeper.cancel()
         if self._listener is not None:
             self._listener.close()
-        self._service.stopping.set()
+        self._service.stopping.begin()
         self._server.pre_shutdown()
-        await self._server.shutdown(within_s)
+        await self._server.shutdown(max(within_s, SHORTEST_STOP_S))
 
     def _sweep(self) -> None:
         self._door.sweep(self._loop.time())
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    # --- one request ------------------------------------------------------------------------------------------------------------
+    # --- one request ------------------------------------------------------------------------------
 
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
         started = self._loop.time()

@@ -1,8 +1,7 @@
 """What the calls share: the peer, the ways to ask it, the limits, and how answers look."""
 
-import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -10,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from quorate.consensus.status import Check
 from quorate.node.http.answers import Answers
-from quorate.node.http.asking import Asking, Ends
+from quorate.node.http.asking import Asking, Ends, Stopping
 from quorate.node.http.call import Call
 from quorate.node.http.ports import HistoryList, PeerPort
 from quorate.node.http.problems import no_such_task
@@ -33,8 +32,7 @@ class Service:
     registry: CollectorRegistry
     more_checks: Callable[[], Mapping[str, Check]]
     """What else decides about readiness: disk, loop."""
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when waits and streams are to end."""
+    stopping: Stopping
     ndjson_streams: int = 0
     event_streams: int = 0
 

@@ -26,7 +26,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Requests being worked on at once, those that wait or stream not counted."""
     connections: int = 2_000
     strangers_per_address: int = 100
-    """Connections of one address that have not yet made a complete request (with credentials, where those are asked for)."""
+    """Connections of one address that have not yet made a complete request (where login is wanted: logged in)."""
     pre_auth_s: float = 5.0
     """A stranger's deadline for handshake, head and body together."""
     head_s: float = 5.0

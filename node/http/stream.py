@@ -1,6 +1,7 @@
 """`GET /v1/events`: what happens, as server-sent events.
 
-Laws: the id of an event is its address in the log, `index.n`, equal on all peers, so a reader may go on at another one. Who asks for more than is
+Laws: the id of an event is its address in the log, `index.n`, equal on all peers, so a reader may go on at another
+one. Who asks for more than is
 kept is told so first, by a `gap` event. A reader that falls behind further than the buffer is dropped; it can resume.
 """
 
@@ -111,9 +112,12 @@ class _Stream:
                 )
                 opening += b"event: gap\ndata: " + encode(told) + b"\n\n"
             await self._response.write(opening)
-            while True:
-                await self._wait()
-                await self._write_taken()
+            with self._service.stopping.calls(self._some.set):
+                while not self._service.stopping.begun:
+                    await self._wait()
+                    await self._write_taken()
+            await self._response.write_eof()
+            return self._response
         finally:
             subscription.close()
 

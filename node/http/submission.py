@@ -1,6 +1,7 @@
 """From what was asked to what stands in the log: refs become ids, times become numbers, contents get their digest.
 
-Law: a function of the request, except for `new_id`. A `NewTask` leaves here complete and valid, or a `Problem` names the field; nothing later looks at the request.
+Law: a function of the request, except for `new_id`. A `NewTask` leaves here complete and valid, or a `Problem`
+names the field; nothing later looks at the request.
 """
 
 import asyncio
@@ -43,7 +44,9 @@ def one(
 ) -> NewTask:
     """A task on its own. `refs`: what earlier lines of the same stream were called. Raises Problem."""
     if header_key and asked.key and asked.key != header_key:
-        detail = f"got {asked.key!r} here and {header_key!r} in the header Idempotency-Key; send one of them, or the same in both"
+        detail = (
+            f"got {asked.key!r} here and {header_key!r} in the header Idempotency-Key; send one, or the same in both"
+        )
         raise bad("key", detail)
     if asked.ref is not None and asked.ref in asked.after:
         raise Problem(400, "cycle", f"the task waits for itself: {asked.ref} -> {asked.ref}", field="after")
@@ -53,7 +56,7 @@ def one(
 async def many(
     tasks: Sequence[TaskAsked], header_key: str, by: Submitted, new_id: Callable[[], TaskId]
 ) -> list[NewTask]:
-    """All tasks of an atomic request; task n (from 1) is keyed `<header_key>/n`. Raises Problem with the field as `tasks[2].args`."""
+    """All tasks of an atomic request; task n (from 1) is keyed `<header_key>/n`. Raises Problem."""
     ids = [new_id() for _ in tasks]
     refs = _refs(tasks, ids)
     _check_cycles(tasks)
@@ -219,7 +222,7 @@ def _with_ids(value: Any, at: str, after: frozenset[str], refs: Mapping[str, Tas
 
 
 def _digest(asked: TaskAsked, not_before_ms: int, deadline_ms: int) -> bytes:
-    """blake2b-16 of the contents as asked: refs as they were written, defaults of the contract filled in, keys in order, the key itself left out."""
+    """blake2b-16 of the contents as asked: refs as written, defaults filled in, keys in order, without `key`."""
     contents = (
         asked.handler,
         asked.args,

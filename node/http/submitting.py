@@ -56,8 +56,8 @@ async def _post_many(
 ) -> web.StreamResponse:
     limit = service.settings.limits.request_tasks
     if len(asked.tasks) > limit:
-        detail = f"got {len(asked.tasks):,} tasks, expected at most {limit:,} at once; send fewer, or a stream as application/x-ndjson"
-        raise too_large("tasks", detail)
+        fix = "send fewer, or a stream (application/x-ndjson)"
+        raise too_large("tasks", f"got {len(asked.tasks):,} tasks, expected at most {limit:,}; {fix}")
     tasks = await many(asked.tasks, key, by, service.peer.new_id)
     await check_handlers(service, asked.tasks, [f"tasks[{n}]." for n in range(len(tasks))], timeout_s)
     ids, index = await service.asking.submit(tasks, timeout_s)

@@ -1,9 +1,10 @@
 """What is told back: tasks, timelines and reasons as JSON.
 
-Law: a record is rendered from one look at it and never kept. `args` and `result` are JSON already and are passed through as they are.
+Law: a record is rendered from one look at it and never kept. `args` and `result` are JSON already and are passed
+through as they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -130,7 +131,7 @@ _moments: Final = msgspec.msgpack.Decoder(list[Moment])
 
 
 def _timeline_of(data: bytes, count: int) -> list[Moment]:
-    """The moments stand one after the other; with the header of a msgpack array (array 16) before them they are one value."""
+    """The moments stand one after the other; behind the header of a msgpack array (array 16) they are one value."""
     return _moments.decode(b"\xdc" + count.to_bytes(2) + data)
 
 
@@ -157,7 +158,7 @@ def has_ended(task: Task) -> bool:
     return task.state in ENDED
 
 
-# --- times ---------------------------------------------------------------------------------------------------------------------
+# --- times ----------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=4096)
@@ -183,7 +184,7 @@ def _at_ms(ms: int) -> str | None:
     return rfc3339(ms) if ms else None
 
 
-# --- why a task is where it is ---------------------------------------------------------------------------------------------------
+# --- why a task is where it is --------------------------------------------------------------------
 
 
 class NeedTold(msgspec.Struct):
@@ -204,18 +205,8 @@ class WhyTold(msgspec.Struct):
 
 def why_told(task: Task, machine: MachineView) -> WhyTold:
     needs = _unmet(task, machine) if task.state is State.BLOCKED else ()
-    until = None
-    if task.state is State.SCHEDULED:
-        wait_ms = max(0, task.due_ms - machine.elapsed)
-        until = None if task.due_by_elapsed else _at_ms(task.due_ms)
-        words = (
-            f"it is tried again in {wait_ms / 1000:.1f} s"
-            if task.due_by_elapsed
-            else f"it may not start before {until}"
-        )
-    else:
-        words = _WORDS[task.state](task, machine)
-    return WhyTold(task.id, task.state, _reason(task, machine), words, needs, until)
+    until = _at_ms(task.due_ms) if task.state is State.SCHEDULED and not task.due_by_elapsed else None
+    return WhyTold(task.id, task.state, _reason(task, machine), _WORDS[task.state](task, machine), needs, until)
 
 
 def _unmet(task: Task, machine: MachineView) -> list[NeedTold]:
@@ -242,14 +233,39 @@ def _error_words(error: TaskError | None) -> str:
     return f": {error.type}: {error.message}" if error else ""
 
 
-_WORDS: Final = {
+def _why_blocked(task: Task, _machine: MachineView) -> str:
+    return f"it waits for {task.unmet} of {len(task.after)} tasks it comes after"
+
+
+def _why_running(task: Task, _machine: MachineView) -> str:
+    return f"attempt {task.attempt} runs on peer {task.peer} since {at(task.started_stamp)}"
+
+
+def _why_succeeded(task: Task, _machine: MachineView) -> str:
+    return f"attempt {task.attempt} succeeded at {at(task.ended_stamp)}"
+
+
+def _why_failed(task: Task, _machine: MachineView) -> str:
+    return f"it failed for good at {at(task.ended_stamp)}{_error_words(task.error)}"
+
+
+def _why_cancelled(task: Task, _machine: MachineView) -> str:
+    return f"it was cancelled at {at(task.ended_stamp)}{': ' + task.reason if task.reason else ''}"
+
+
+def _why_scheduled(task: Task, machine: MachineView) -> str:
+    if task.due_by_elapsed:
+        return f"it is tried again in {max(0, task.due_ms - machine.elapsed) / 1000:.1f} s"
+    return f"it may not start before {_at_ms(task.due_ms)}"
+
+
+_WORDS: Final[Mapping[State, Callable[[Task, MachineView], str]]] = {
     State.HELD: _why_held,
-    State.BLOCKED: lambda task, _machine: f"it waits for {task.unmet} of {len(task.after)} tasks it comes after",
+    State.SCHEDULED: _why_scheduled,
+    State.BLOCKED: _why_blocked,
     State.READY: _why_ready,
-    State.RUNNING: lambda task, _machine: (
-        f"attempt {task.attempt} runs on peer {task.peer} since {at(task.started_stamp)}"
-    ),
-    State.SUCCEEDED: lambda task, _machine: f"attempt {task.attempt} succeeded at {at(task.ended_stamp)}",
-    State.FAILED: lambda task, _machine: f"it failed for good at {at(task.ended_stamp)}{_error_words(task.error)}",
-    State.CANCELLED: lambda task, _machine: f"it was cancelled at {at(task.ended_stamp)}",
+    State.RUNNING: _why_running,
+    State.SUCCEEDED: _why_succeeded,
+    State.FAILED: _why_failed,
+    State.CANCELLED: _why_cancelled,
 }

@@ -1,6 +1,7 @@
 """A peer in memory: the real state machine, reactor and history rule, without a cluster under them.
 
-Law: whatever reaches `submitted` or `called` has passed HTTP, so a test of a refusal asserts that both are empty. Answers come in a later turn of
+Law: whatever reaches `submitted` or `called` has passed HTTP, so a test of a refusal asserts that both are empty.
+Answers come in a later turn of
 the loop, as those of a real peer do.
 """
 
@@ -30,13 +31,14 @@ from quorate.scheduling.task import ENDED, NewTask, Task, TaskError, TaskId
 
 ME = "a"
 START_MS = 1_780_000_000_000
+SESSION_MS = 3_600_000
 HANDLERS = ("shop.charge", "shop.ship", "builtin.noop", "builtin.echo")
 
 Reply = Callable[[Outcome, int], None]
 
 
 class FakePeer:
-    """`quorum`: whether anything is answered before its deadline. `lossy`: operations leave, and no answer comes back."""
+    """`quorum`: whether anything is answered before its deadline. `lossy`: operations leave, no answer comes back."""
 
     id = ME
     cluster = "test"
@@ -59,9 +61,9 @@ class FakePeer:
         self._ids = 0
         self._loop = asyncio.get_running_loop()
         info = SessionInfo("http://127.0.0.1:1", 4, HANDLERS, version="1")
-        self._apply(OpenSession(ME, 1, 5_000, info))
+        self._apply(OpenSession(ME, 1, SESSION_MS, info))
 
-    # --- what a peer offers ---------------------------------------------------------------------------------------------
+    # --- what a peer offers -----------------------------------------------------------------------
 
     def now(self) -> float:
         return self._loop.time()
@@ -139,10 +141,14 @@ class FakePeer:
 
     async def list_history(self, wanted: Filter, before_seq: int, limit: int, floor: tuple[int, int]) -> list[Task]:
         await asyncio.sleep(0)
-        rows = [row for row in self.history.values() if row.seq < before_seq and row.end_seq > floor[0] and wanted.wants(row)]
+        rows = [
+            row
+            for row in self.history.values()
+            if row.seq < before_seq and row.end_seq > floor[0] and wanted.wants(row)
+        ]
         return sorted(rows, key=lambda row: row.seq, reverse=True)[:limit]
 
-    # --- what a test makes happen -----------------------------------------------------------------------------------------
+    # --- what a test makes happen -----------------------------------------------------------------
 
     def start(self, task: TaskId) -> int:
         """An attempt of a ready task; its fence."""
@@ -168,7 +174,7 @@ class FakePeer:
         self._apply(Submit((task,), self.machine.index))
         return task.id
 
-    # --- inside -----------------------------------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------------
 
     def _later(self, command: Command, deadline: float, reply: Reply) -> None:
         if self.silent:
@@ -187,7 +193,9 @@ class FakePeer:
         self._number += 1
         operation = codec.encode_op(ME, 1, self._number, self._number, command)
         elapsed = self.machine.elapsed + elapsed_ms
-        change = self.machine.apply(self._index, 1, codec.encode_entry(elapsed, (START_MS + elapsed) << 16, False, [operation]))
+        change = self.machine.apply(
+            self._index, 1, codec.encode_entry(elapsed, (START_MS + elapsed) << 16, False, [operation])
+        )
         self.history.update((row.id, row) for row in change.ended)
         self.reactor.publish(self._index, change.events)
         ((_, _, _, outcome),) = change.answers
