@@ -69,18 +69,24 @@ class _File(msgspec.Struct):
     header: SegmentHeader
 
 
-def recover(disk: Disk, cluster: str, disk_id: str) -> RecoveredLog:
-    """The log as it was flushed. Raises DamagedJournal, ForeignJournal, OSError."""
+def recover(disk: Disk, cluster: str, disk_id: str, covered: int) -> RecoveredLog:
+    """The log as it was flushed. `covered`: index of the newest whole snapshot (1: none).
+
+    The log may begin after `covered`, if older segments are gone that were flushed once: the caller refuses that.
+    Raises DamagedJournal, ForeignJournal, OSError.
+    """
     names = [name for name in disk.names() if segment_number(name) is not None]
     files = {file.number: file for file in _read(disk, names)}
-    chain = _chain(files)
-    for file in chain:
+    for file in files.values():
         _check_owner(file, cluster, disk_id)
+    chain, dropped = _newest_chain(files, covered)
     if not chain:
         highest = max((segment_number(name) or 0 for name in names), default=0)
         tail = msgspec.structs.replace(EMPTY, next_number=highest + 1, stale=tuple(names))
-        return RecoveredLog(EMPTY.last_index, EMPTY.last_term, [], tail, 0)
-    return _Replay(chain, names).run()
+        return RecoveredLog(EMPTY.last_index, EMPTY.last_term, [], tail, dropped)
+    recovered = _Replay(chain, names).run()
+    recovered.dropped_bytes += dropped
+    return recovered
 
 
 def _read(disk: Disk, names: list[str]) -> Iterator[_File]:
@@ -97,14 +103,27 @@ def _read(disk: Disk, names: list[str]) -> Iterator[_File]:
             raise DamagedJournal(name, 0, "the header of the file is gone")
 
 
-def _chain(files: dict[int, _File]) -> list[_File]:
-    """From the newest file back to the oldest it leads to."""
-    chain: list[_File] = []
-    number = max(files, default=0)
-    while number in files:
-        chain.append(files[number])
-        number = files[number].header.previous
-    return chain[::-1]
+def _newest_chain(files: dict[int, _File], covered: int) -> tuple[list[_File], int]:
+    """From the newest file back to the oldest it leads to, in order; and the size of what was torn off after it.
+
+    A torn batch may have left a file whose predecessor never got its header. Nothing in it was flushed.
+    """
+    dropped = 0
+    left = dict(files)
+    while left:
+        chain = [left.pop(max(left))]
+        while chain[0].header.previous in left:
+            chain.insert(0, left.pop(chain[0].header.previous))
+        missing = chain[0].header.previous
+        if not missing or chain[0].header.last_index <= covered or _proves_flushed(chain, missing):
+            return chain, dropped
+        dropped += sum(len(file.data.rstrip(b"\0")) for file in chain)
+    return [], dropped
+
+
+def _proves_flushed(chain: list[_File], number: int) -> bool:
+    marks = (max(file.header.mark, marks_beyond(file.data, file.number, SECTOR - 8)) for file in chain)
+    return max(marks) >= position(number, SECTOR)
 
 
 def _check_owner(file: _File, cluster: str, disk_id: str) -> None:
@@ -112,7 +131,7 @@ def _check_owner(file: _File, cluster: str, disk_id: str) -> None:
     if (header.cluster, header.disk) != (cluster, disk_id):
         raise ForeignJournal(
             f"{file.name} was written by disk {header.disk} of cluster {header.cluster!r}; this folder is disk "
-            f"{disk_id} of cluster {cluster!r}. Files of two data folders were mixed: put each back into its own folder."
+            """The same bytes again where nothing proves a flush: a killed process may have left them in memory."""
         )
 
 

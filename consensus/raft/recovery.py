@@ -56,10 +56,10 @@ def read_folder(disk: Disk, identity: Identity, *, fresh: bool) -> Folder:
     """Raises DamagedJournal, ForeignJournal, MissingSnapshot, OSError."""
     names = disk.names()
     litter: list[DiskOp] = [Remove(name) for name in names if name.endswith(".tmp") or name.startswith(INCOMING)]
-    log = recover(disk, identity.cluster, identity.disk)
+    snapshot, size, bad = _newest_whole(disk, names)
+    log = recover(disk, identity.cluster, identity.disk, snapshot.index if snapshot else 1)
     if identity.founding and not fresh and not log.tail.segments:
         raise DamagedJournal("journal", 0, "the folder was in use and has no journal any more")
-    snapshot, size, bad = _newest_whole(disk, names)
     if log.base_index > (snapshot.index if snapshot else 1):
         found = f"; {bad}" if bad else ""
         raise MissingSnapshot(

@@ -497,7 +497,7 @@ class World:
             if own != longest:
                 raise Violation(f"{peer} differs: {len(own)} of {len(longest)} entries")
         held = [entry for _, _, entry in longest]
-        lost = [entry for entry in self.acked if entry not in set(held)]
+        lost = sorted(self.acked.keys() - set(held))
         if lost:
             raise Violation(f"{len(lost)} acknowledged entries lost: {lost[:3]}")
         if len(set(held)) != len(held):
