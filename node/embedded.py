@@ -1,7 +1,7 @@
 """A peer inside somebody's own program: `quorate.Peer`.
 
-Law: it behaves as the `quorate peer` process does, without touching the host's signals, logging or event loop policy. In an asyncio program it
-runs on the running loop (`async with`); anywhere else on a thread of its own (`with`).
+Law: it behaves as the `quorate peer` process does, without touching the host's signals, logging or event loop policy.
+In an asyncio program it runs on the running loop (`async with`); anywhere else on a thread of its own (`with`).
 """
 
 import asyncio
@@ -21,8 +21,9 @@ START_WITHIN_S = 30.0
 class Peer:
     """One peer of a cluster, embedded.
 
-    config: the cluster file's path, or a loaded `ClusterConfig`. peer_id: which of its peers this process is. handlers: functions
-    decorated with `@quorate.task`, besides those of the file's `modules`. found: found the cluster without hearing every listed peer.
+    config: the cluster file's path, or a loaded `ClusterConfig`. peer_id: which of its peers this process is.
+    handlers: functions decorated with `@quorate.task`, besides those of the file's `modules`. found: found the cluster
+    without hearing every listed peer.
 
     ```python
     async with quorate.Peer("cluster.yaml", "a", handlers=[charge]) as peer: ...   # in an asyncio program
@@ -55,7 +56,7 @@ class Peer:
         """Where this peer answers HTTP: an endpoint for `quorate.Client([peer.url])`."""
         return f"{self.config.http_scheme}://{self.config.peer(self.id).http}"
 
-    # --- in an asyncio program ------------------------------------------------------------------------------------------
+    # --- in an asyncio program --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         self._node = Node(self.config, self.id, self._handlers, found=self._found)
@@ -82,7 +83,7 @@ class Peer:
     ) -> None:
         await self.stop()
 
-    # --- in any other program --------------------------------------------------------------------------------------------
+    # --- in any other program ---------------------------------------------------------------------------------------
 
     def __enter__(self) -> "Peer":
         self._thread = threading.Thread(target=self._run, name=f"quorate-{self.id}", daemon=True)
@@ -109,7 +110,7 @@ class Peer:
         self._stopping = asyncio.Event()
         try:
             await self.start()
-        except BaseException as error:  # handed to the thread that is waiting in `__enter__`
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that is waiting in `__enter__`
             self._failure = error
             return
         finally:

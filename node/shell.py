@@ -1,6 +1,7 @@
 """The loop that steps one peer in real time.
 
-Law: however many inputs arrive in one turn of the loop, the peer is stepped once after them; and never later than it asked to be.
+Law: however many inputs arrive in one turn of the loop, the peer is stepped once after them; and never later than it
+asked to be.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ SHORTEST_NAP_S = 0.0005
 
 
 class Shell:
-    """`wake()` after every input. `failed(error)` is called once if a step raises: that is a bug of ours, and fatal to the peer."""
+    """`wake()` after every input. `failed(error)` is called once if a step raises: a bug of ours, and fatal to the
+    peer."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, peer: Peer, failed: Callable[[BaseException], None]) -> None:
         self._loop = loop
@@ -23,8 +25,6 @@ class Shell:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._stopped = False
-        self.after_step: list[Callable[[], None]] = []
-        """Called after each step, on the loop."""
 
     def wake(self) -> None:
         if not self._planned and not self._stopped:
@@ -42,9 +42,7 @@ class Shell:
             return
         try:
             self._peer.step()
-            for call in self.after_step:
-                call()
-        except Exception as error:  # whatever it is, the state of this peer can no longer be trusted
+        except Exception as error:  # noqa: BLE001 - whatever it is, the state of this peer can no longer be trusted
             self.stop()
             self._failed(error)
             return

@@ -1,0 +1,380 @@
+"""The only place that wires: one real peer out of a cluster file.
+
+Laws:
+- Everything that can be refused is refused before the first port is opened or byte is written.
+- A fatal error of the disk or a bug in a step ends the peer: it says so and leaves with a non-zero exit code; nothing
+  is retried in the dark.
+- Stopping is graceful within `stop_s`: no new claims, running handlers end or hand their task back, leadership moves
+  on.
+"""
+
+import asyncio
+import gc
+import signal
+from asyncio import FIRST_COMPLETED
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from quorate.consensus.commands import Outcome, SessionInfo
+from quorate.consensus.frames import Hello
+from quorate.consensus.machine import Filter
+from quorate.consensus.peer import Peer
+from quorate.consensus.ports import Ports
+from quorate.consensus.raft import Recovery
+from quorate.consensus.settings import PeerSettings
+from quorate.consensus.status import Check
+from quorate.node.builtin import builtin_handlers
+from quorate.node.clock import BootClock, seeded_entropy
+from quorate.node.config import ClusterConfig
+from quorate.node.disk import open_disk
+from quorate.node.history import SqliteHistory
+from quorate.node.http import HttpLimits, HttpServer, HttpSettings, create_server
+from quorate.node.http.ports import Floor
+from quorate.node.lag import LoopLag
+from quorate.node.registry import Registry
+from quorate.node.shell import Shell
+from quorate.node.tls import LiveTls, principal_of
+from quorate.node.tokens import LiveTokens
+from quorate.node.transport import Callbacks, PeerTls, Transport, TransportSettings
+from quorate.node.version import VERSION
+from quorate.node.workers import WorkerPool
+from quorate.scheduling.handler import Declared, Handler
+from quorate.scheduling.task import Ending, Task, TaskId
+
+log = structlog.get_logger("quorate.peer")
+
+SIZING_S = 0.2
+"""How often the workers' appetite is told to the planner."""
+PRUNE_S = 5.0
+MIB = 1024 * 1024
+LAG_WINDOW_S = 5.0
+LAG_READY_MS = 1_000.0
+"""A loop this late cannot keep heartbeats: the peer says so before the others notice."""
+EXIT_FATAL = 70
+"""EX_SOFTWARE: the peer ended because it could no longer be trusted; what the log says first is why."""
+
+
+def peer_settings(config: ClusterConfig, peer_id: str) -> PeerSettings:
+    peer, timeouts, limits = config.peer(peer_id), config.timeouts, config.limits
+    return PeerSettings(
+        me=peer_id,
+        voters=tuple(p.id for p in config.peers),
+        cluster=config.cluster,
+        http=f"{config.http_scheme}://{peer.http}",
+        region=peer.region,
+        capabilities=peer.capabilities,
+        version=VERSION,
+        heartbeat_s=timeouts.heartbeat_ms / 1000,
+        election_min_s=timeouts.election_min_ms / 1000,
+        election_max_s=timeouts.election_max_ms / 1000,
+        session_ttl_s=timeouts.session_ttl_s,
+        session_renew_s=timeouts.session_renew_s,
+        clock_rate_bound=timeouts.clock_rate_percent / 100,
+        max_skew_ms=int(timeouts.max_skew_s * 1000),
+        limits=config.replicated_limits,
+        free_space_floor_bytes=limits.free_disk_bytes,
+    )
+
+
+class Node:
+    """A running peer. `await start()`, `await stop()`; `await ended()` returns why it ended by itself."""
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        peer_id: str,
+        handlers: Iterable[Handler | Declared] = (),
+        *,
+        found: bool = False,
+    ) -> None:
+        """Raises UnusableModule or DuplicateHandler for handlers that cannot be had."""
+        self.config = config
+        self.me = config.peer(peer_id)
+        self.settings = peer_settings(config, peer_id)
+        self.registry = Registry((*builtin_handlers(config), *handlers))
+        for module in config.modules:
+            self.registry.load(module)
+        self._found = found
+        self._loop = asyncio.get_running_loop()
+        self._failure: asyncio.Future[BaseException] = self._loop.create_future()
+        self._durable = asyncio.Event()
+        self._lag = LoopLag(LAG_WINDOW_S)
+        self._undo: list[Callable[[], object]] = []
+        self._stopping = False
+
+    async def start(self) -> Recovery:
+        """Raises what names the cause when the folder, a port or a certificate cannot be used; nothing is left running
+        then."""
+        try:
+            return await self._start()
+        except BaseException:
+            for undo in reversed(self._undo):
+                result = undo()
+                if asyncio.iscoroutine(result):
+                    await result
+            raise
+
+    async def _start(self) -> Recovery:
+        loop = self._loop
+        self._tls = LiveTls(self.config, self.me.id) if self.config.tls is not None else None
+        self.disk = open_disk(self.me.data, loop, self._flushed, self._disk_failed)
+        self._undo.append(self.disk.close)
+        self.history = SqliteHistory(self.me.data, loop, self._disk_failed)
+        self._undo.append(self.history.close)
+        self.pool = self._workers()
+        self._undo.append(lambda: self.pool.stop(0.0))
+        entropy = seeded_entropy()
+        self.transport = self._transport(entropy.random)
+        ports = Ports(
+            clock=BootClock(),
+            entropy=entropy,
+            network=self.transport,
+            disk=self.disk,
+            work=self.pool,
+            history=self.history,
+        )
+        self.peer = Peer(self.settings, ports, found=self._found)
+        recovery = self.peer.open()
+        _keep_out_of_garbage_collection()
+        self.shell = Shell(loop, self.peer, self._step_failed)
+        self._undo.append(self.shell.stop)
+        self.peer.describe(self._session_info())
+        self._size()
+        await self._until_greeting()
+        await self.transport.start()
+        self._undo.append(self.transport.close)
+        self.http = self._http_server()
+        self._undo.append(lambda: self.http.stop(0.0))
+        await self.http.start(self.me.http.host, self.me.http.port, self._tls.http_server if self._tls else None)
+        self._every(SIZING_S, self._size)
+        self._every(PRUNE_S, self._prune)
+        self._lag.start(loop)
+        for warning in self.config.warnings:
+            log.warning("config", problem=str(warning))
+        log.info("started", peer=self.me.id, raft=str(self.me.raft), http=self.settings.http, **_told(recovery))
+        return recovery
+
+    def _workers(self) -> WorkerPool:
+        workers = self.config.workers_of(self.me.id)
+        return WorkerPool(
+            self.registry,
+            workers.min,
+            workers.max,
+            self._work_done,
+            self._loop,
+            max_processes=workers.max,
+            result_max_bytes=self.config.limits.result_bytes,
+        )
+
+    def _transport(self, random: Callable[[], float]) -> Transport:
+        tls = self._tls
+        return Transport(
+            TransportSettings(
+                me=self.me.id,
+                listen=(self.me.raft.host, self.me.raft.port),
+                hello_s=self.config.limits.pre_auth_s,
+            ),
+            {peer.id: (peer.raft.host, peer.raft.port) for peer in self.config.peers},
+            Callbacks(
+                hello=self._hello,
+                on_hello=self._on_hello,
+                on_frames=self._frames,
+                on_connected=self._connected,
+                on_disconnected=self._disconnected,
+            ),
+            PeerTls(tls.raft_server, tls.raft_client, tls.peer_of) if tls is not None else None,
+            random,
+        )
+
+    def _http_server(self) -> HttpServer:
+        config = self.config
+        tokens = LiveTokens(config.tokens.file) if config.tokens is not None else {}
+
+        async def history_list(wanted: Filter, before_seq: int, limit: int, floor: Floor) -> Sequence[Task]:
+            return await asyncio.to_thread(self.history.list_ended, wanted, before_seq, limit, floor)
+
+        return create_server(
+            self.peer,
+            http_settings(config, tokens),
+            history_list,
+            wake=self.shell.wake,
+            registry=CollectorRegistry(),
+            certificate_principal=lambda shown: principal_of(shown, config.cluster),
+            more_checks=self._checks,
+        )
+
+    def _checks(self) -> Mapping[str, Check]:
+        """Readiness that only the shell knows of."""
+        free, floor = self.disk.free_bytes(), self.config.limits.free_disk_bytes
+        lag_ms = self._lag.recent_ms
+        return {
+            "disk": Check(free >= floor, f"{free // MIB:,} MiB free, the floor is {floor // MIB:,}"),
+            "loop": Check(lag_ms < LAG_READY_MS, f"late by {lag_ms:.0f} ms at most in the last {LAG_WINDOW_S:g} s"),
+        }
+
+    async def _until_greeting(self) -> None:
+        """This life's number is durable before anybody hears of it."""
+        self.shell.wake()
+        while not self.peer.raft.can_greet:
+            self._durable.clear()
+            durable = asyncio.create_task(self._durable.wait())
+            futures: list[asyncio.Future[object]] = [durable, self._failure]  # type: ignore[list-item]  # read only
+            await asyncio.wait(futures, return_when=FIRST_COMPLETED)
+            durable.cancel()
+            if self._failure.done():
+                raise self._failure.result()
+
+    def _session_info(self) -> SessionInfo:
+        return SessionInfo(
+            http=self.settings.http,
+            slots=self.pool.threads_max,
+            handlers=self.registry.names(),
+            region=self.settings.region,
+            capabilities=self.settings.capabilities,
+            version=VERSION,
+        )
+
+    # --- the outside tells the peer ---------------------------------------------------------------------------------
+
+    def _flushed(self, tickets: list[int]) -> None:
+        for ticket in tickets:
+            self.peer.on_flushed(ticket)
+        self._durable.set()
+        self.shell.wake()
+
+    def _hello(self) -> Hello:
+        return self.peer.hello()
+
+    def _on_hello(self, hello: Hello) -> str | None:
+        return self.peer.on_hello(hello)
+
+    def _frames(self, peer: str, frames: Sequence[bytes]) -> None:
+        for frame in frames:
+            self.peer.on_frame(peer, frame)
+        self.shell.wake()
+
+    def _connected(self, peer: str) -> None:
+        self.peer.on_connected(peer)
+        self.shell.wake()
+
+    def _disconnected(self, peer: str) -> None:
+        self.peer.on_disconnected(peer)
+        self.shell.wake()
+
+    def _work_done(self, task: TaskId, fence: int, ending: Ending) -> None:
+        self.peer.on_work_done(task, fence, ending)
+        self.shell.wake()
+
+    def _size(self) -> None:
+        self.peer.hold(self.pool.places)
+        self.shell.wake()
+
+    def _prune(self) -> None:
+        self.history.prune(self.peer.machine.history_floor())
+
+    def _every(self, seconds: float, call: Callable[[], None]) -> None:
+        def ring() -> None:
+            if self._stopping:
+                return
+            call()
+            self._loop.call_later(seconds, ring)
+
+        self._loop.call_later(seconds, ring)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def _disk_failed(self, error: Exception) -> None:
+        log.error("disk_failed", error=str(error), hint="the peer stops; free or replace the disk, then start it again")
+        self._fail(error)
+
+    def _step_failed(self, error: BaseException) -> None:
+        log.error("step_failed", exc_info=error, hint="this is a bug in Quorate; the peer stops, the others go on")
+        self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.shell.stop()
+        if not self._failure.done():
+            self._failure.set_result(error)
+
+    async def ended(self) -> BaseException:
+        """Returns when the peer ended by itself, with the reason."""
+        return await asyncio.shield(self._failure)
+
+    async def stop(self) -> None:
+        """Within `stop_s`: running handlers end or hand back, the session is closed, leadership moves on."""
+        self._stopping = True
+        stop_s = self.config.timeouts.stop_s
+        if not self._failure.done():
+            self.peer.stopping = True
+            await self.pool.stop(stop_s * 0.6)
+            await self._leave(stop_s * 0.3)
+        self._lag.stop()
+        await self.http.stop(stop_s * 0.1)
+        self.shell.stop()
+        await self.transport.close()
+        self.history.close()
+        self.disk.close()
+        log.info("stopped", peer=self.me.id)
+
+    async def _leave(self, within_s: float) -> None:
+        left = self._loop.create_future()
+
+        def reply(_outcome: Outcome, _index: int) -> None:
+            if not left.done():
+                left.set_result(None)
+
+        self.peer.stop(self.peer.now() + within_s, reply)
+        self.shell.wake()
+        await asyncio.wait([left], timeout=within_s)
+
+
+def _keep_out_of_garbage_collection() -> None:
+    """What was loaded lives long: a full collection need not walk it each time (it would stall the loop)."""
+    gc.collect()
+    gc.freeze()
+
+
+def http_settings(config: ClusterConfig, tokens: Mapping[str, str]) -> HttpSettings:
+    limits = config.limits
+    return HttpSettings(
+        request_s=config.timeouts.request_s,
+        attempt_timeout_s=config.timeouts.attempt_s,
+        names=frozenset(peer.http.host.lower() for peer in config.peers),
+        wants_login=config.http_wants_login,
+        tokens=tokens,
+        limits=HttpLimits(
+            args_bytes=limits.args_bytes,
+            request_bytes=limits.request_bytes,
+            request_tasks=limits.request_tasks,
+            connections=limits.connections,
+            strangers_per_address=limits.connections_per_address,
+            pre_auth_s=limits.pre_auth_s,
+            header_bytes=limits.header_bytes,
+        ),
+    )
+
+
+def _told(recovery: Recovery) -> dict[str, object]:
+    return {"state": recovery.kind, "snapshot_index": recovery.snapshot_index, "last_index": recovery.last_index}
+
+
+async def _run(config: ClusterConfig, peer_id: str, found: bool) -> int:
+    node = Node(config, peer_id, found=found)
+    await node.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    ended = asyncio.ensure_future(node.ended())
+    asked = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([ended, asked], return_when=FIRST_COMPLETED)
+    asked.cancel()
+    await node.stop()
+    return EXIT_FATAL if ended.done() else 0
+
+
+def run(config: ClusterConfig, peer_id: str, *, found: bool = False) -> int:
+    """Run one peer until SIGTERM or SIGINT; the process's exit code."""
+    return asyncio.run(_run(config, peer_id, found))
