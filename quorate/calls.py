@@ -213,7 +213,7 @@ class Calls:
 
     async def _until_settled(self, call: Call, exchange: Callable[[Attempt], Awaitable[Answer]]) -> Answer:
         now = time.monotonic()
-        attempts = Attempts(call, self._route, now + self._timeout_s + call.wait_s, now + self._connect_s)
+        attempts = Attempts(call, self._route, now + self._timeout_s, now + self._connect_s)
         while True:
             attempt = attempts.next(time.monotonic())
             if attempt.pause_s > 0:

@@ -52,13 +52,17 @@ class Attempt(NamedTuple):
 
 
 class Attempts:
-    """The attempts at one call. Times are monotonic seconds, given by the caller."""
+    """The attempts at one call. Times are monotonic seconds, given by the caller.
+
+    deadline: without what the peers were asked to wait. connect_by: the same as long as nobody was reached.
+    """
 
     def __init__(self, call: Call, route: Route, deadline: float, connect_by: float) -> None:
         self._call = call
         self._route = route
         self._deadline = deadline
         self._connect_by = connect_by
+        self._asked_at = 0.0
         self._free_at: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._reached = False
@@ -77,8 +81,9 @@ class Attempts:
             pause_s = free_at[endpoint] - now
         if now + pause_s >= until:
             raise self._given_up()
-        patience_s = ATTEMPT_S + self._call.wait_s + len(self._call.body) / SLOW_BYTES_S
-        return Attempt(endpoint, pause_s, min(patience_s, self._deadline - now - pause_s))
+        self._asked_at = now + pause_s
+        patience_s = min(ATTEMPT_S + len(self._call.body) / SLOW_BYTES_S, self._deadline - self._asked_at)
+        return Attempt(endpoint, pause_s, patience_s + self._call.wait_s)
 
     def unreachable(self, endpoint: str, why: str, now: float) -> None:
         """No connection: surely nothing was sent."""
@@ -89,6 +94,7 @@ class Attempts:
     def lost(self, endpoint: str, why: str, now: float) -> None:
         """Sent, and then the connection broke or the time was up."""
         self._reached = True
+        self._deadline += max(0.0, min(now - self._asked_at, self._call.wait_s))
         if self._call.effect is Effect.READ:
             self._last = CannotConnect(f"no answer from {endpoint}: {why}")
         else:

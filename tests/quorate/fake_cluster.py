@@ -49,6 +49,8 @@ class FakeCluster:
         """Events after which a stream breaks."""
         self.line_script: deque[dict[str, Any]] = deque()
         """What the next lines of a streamed submission are answered instead."""
+        self.awaited: list[str] = []
+        """The ids of the last request that awaited many."""
         self._number = itertools.count(1)
         self._loop = asyncio.new_event_loop()
         self._changed: asyncio.Event = asyncio.Event()
@@ -207,6 +209,7 @@ class FakeCluster:
         asked = await request.json()
         response = web.StreamResponse()
         await response.prepare(request)
+        self.awaited = asked["ids"]
         left = dict.fromkeys(asked["ids"])
         for name in [name for name in left if name not in self.tasks]:
             del left[name]
