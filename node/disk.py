@@ -1,17 +1,19 @@
-"""The data folder, written by one flusher thread.
+"""The data folder, and the order in which it is written.
 
 Law: batches are executed one after the other in the order they were submitted, and a ticket is reported only when
 everything in its batch, and in every batch before it, is durable. The first error ends it: it is reported once,
 nothing is executed afterwards, and no flush is ever tried again (after a failed fsync the kernel may have dropped the
 pages it could not write, and a second one would lie).
 
-Theory of operation. Each system call of the flusher gives the interpreter away and has to win it back from a busy
-loop thread, so what counts is their number: an ordinary journal append is one `pwritev` with RWF_DSYNC, which writes
-and flushes at once. Batches that wait together are merged when all of them only write to one and the same file; their
-writes are then flushed together, in no order among themselves, so a crash may leave a later one without an earlier
-one, exactly as it may with two pages of one write.
+Theory of operation. One flight at a time; what is submitted meanwhile waits for the next. A small append to an open
+file, which is nearly everything a peer writes, is copied into the page cache by the loop thread itself (microseconds)
+and flushed by the kernel, which rings when it is done (`kernel_flush` says why). Everything else goes to a thread.
+Batches that wait together are merged when all of them only write to one and the same file; their writes are then
+flushed together, in no order among themselves, so a crash may leave a later one without an earlier one, exactly as it
+may with two pages of one write.
 """
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -21,54 +23,82 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from quorate.consensus.ports import DiskOp, Rename, Sync, Write
 from quorate.node.disk_writer import Batch, Files, FolderWriter, OsFiles
 from quorate.node.folder_lock import LOCK_NAME, FolderLock
+from quorate.node.kernel_flush import KernelFlush
 
 MAX_WAITING_BYTES = 256 * 1024 * 1024
 """Submitted and not yet durable. A peer bounds its own batches far below; beyond this the disk has stopped keeping
 up."""
 MAX_MERGED_BYTES = 8 * 1024 * 1024
+MAX_LOOP_WRITE_BYTES = 512 * 1024
+"""What the loop thread may copy into the page cache at once (about 0.1 ms)."""
 FREE_SPACE_KNOWN_FOR_S = 1.0
 
 _OTHERS_IN_FOLDER = (LOCK_NAME, "history.sqlite")  # kept in the same folder by other parts of `node`
-_NONE_YET = Batch(0, (), 0, "")  # a mark, never executed: nothing was waiting
+
+
+class AsyncFlush(Protocol):
+    """As `KernelFlush`."""
+
+    bell: int
+
+    def start(self, descriptor: int, /) -> bool: ...
+    def result(self) -> int: ...
+    def wait(self) -> int: ...
+    def close(self) -> None: ...
+
+
+def open_disk(
+    folder: Path,
+    loop: asyncio.AbstractEventLoop,
+    on_flushed: Callable[[list[int]], None],
+    on_failed: Callable[[OSError], None],
+) -> "FolderDisk":
+    """The real disk, in the fastest way this machine offers. Raises FolderInUseError or OSError."""
+    return FolderDisk(folder, loop, on_flushed, on_failed, OsFiles(), KernelFlush.open())
 
 
 class FolderDisk:
     """`ports.Disk` on one folder, which it locks for this process.
 
-    `on_flushed(tickets)` and `on_failed(error)` are called through `call_soon`, normally `loop.call_soon_threadsafe`;
-    all tickets that finished since the last call come as one list. `on_failed` comes at most once, and no ticket
-    after it.
+    `on_flushed(tickets)` and `on_failed(error)` are called on the loop, never from inside `submit`; the tickets of one
+    flight come as one list. `on_failed` comes at most once, and no ticket after it. `kernel`: None if the thread is to
+    flush.
     """
 
     def __init__(
         self,
         folder: Path,
-        call_soon: Callable[[Callable[[], None]], object],
+        loop: asyncio.AbstractEventLoop,
         on_flushed: Callable[[list[int]], None],
         on_failed: Callable[[OSError], None],
-        files: Files | None = None,
+        files: Files,
+        kernel: AsyncFlush | None,
     ) -> None:
         """Raises FolderInUseError, or OSError when the folder cannot be made or written."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = FolderLock(folder)
         self._folder = folder
-        self._call_soon = call_soon
+        self._loop = loop
         self._on_flushed = on_flushed
         self._on_failed = on_failed
-        self._waiting: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._waiting: deque[Batch] = deque()
         self._waiting_bytes = 0
-        self._finished: deque[Batch] = deque()
-        self._delivery_asked = False
+        self._flying: list[Batch] = []
+        self._in_kernel = False
         self._failure: OSError | None = None
-        self._failure_told = False
         self._closed = False
         self._free_bytes = 0
         self._free_known_until = 0.0
-        self._writer = FolderWriter(folder, files or OsFiles(), set(self.names()))
+        self._writer = FolderWriter(folder, files, set(self.names()))
+        self._kernel = kernel
+        if kernel is not None:
+            loop.add_reader(kernel.bell, self._rung)
+        self._work: queue.SimpleQueue[list[Batch] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="quorate-flusher", daemon=True)
         self._thread.start()
 
@@ -90,17 +120,18 @@ class FolderDisk:
             os.close(descriptor)
 
     def submit(self, ticket: int, ops: Sequence[DiskOp]) -> None:
-        """Hand a batch to the flusher; returns at once. Raises ValueError for a name that is not a plain file name."""
+        """Hand a batch over; returns at once. Raises ValueError for a name that is not a plain file name."""
         batch = _batch(ticket, ops)
-        if self._failure is not None:
+        if self._failure is not None or self._closed:
             return
+        self._waiting.append(batch)
         self._waiting_bytes += batch.size_bytes
         if self._waiting_bytes > MAX_WAITING_BYTES:
             waiting, limit = self._waiting_bytes >> 20, MAX_WAITING_BYTES >> 20
             words = f"the disk does not keep up: {waiting} MiB wait to be flushed (limit {limit} MiB)"
             self._fail(OSError(errno.EBUSY, words, str(self._folder)))
-            return
-        self._waiting.put(batch)
+        elif not self._flying:
+            self._take_off()
 
     def waiting_bytes(self) -> int:
         """Submitted and not yet reported as flushed."""
@@ -115,78 +146,103 @@ class FolderDisk:
         return self._free_bytes
 
     def close(self) -> None:
-        """Execute what was submitted, stop the thread, give the folder back. Blocks until then; again is harmless."""
+        """Execute what was submitted, stop the thread, give the folder back. Blocks until then; no callback comes
+        afterwards."""
         if self._closed:
             return
         self._closed = True
-        self._waiting.put(None)
+        if self._kernel is not None:
+            self._loop.remove_reader(self._kernel.bell)
+            if self._in_kernel and self._kernel.wait() != 0:
+                self._waiting.clear()
+            self._kernel.close()
+        if self._failure is None and self._waiting:
+            self._work.put(list(self._waiting))
+        self._work.put(None)
         self._thread.join()
         self._writer.close()
         self._lock.release()
 
-    # --- the flusher thread -------------------------------------------------------------------------------------------
+    # --- one flight, on the loop thread -----------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        following: Batch | None = self._waiting.get()
-        while following is not None and self._failure is None:
-            together, following = self._gather(following)
-            try:
-                self._writer.execute(together)
-            except OSError as error:
-                self._fail(error)
-                return
-            except Exception as error:  # noqa: BLE001 - a flusher that dies silently would leave its peer waiting
-                self._fail(OSError(errno.EIO, f"the flusher failed: {error!r}", str(self._folder)))
-                return
-            self._finished.extend(together)
-            self._ask_delivery()
-            if following is _NONE_YET:
-                following = self._waiting.get()
+    def _take_off(self) -> None:
+        """Begin to execute what waits, as much of it as may go together."""
+        first = self._waiting[0]
+        small = self._kernel is not None and first.appends_to != "" and self._writer.ready(first.appends_to)
+        self._flying = self._gather(MAX_LOOP_WRITE_BYTES if small else MAX_MERGED_BYTES)
+        if not small or sum(batch.size_bytes for batch in self._flying) > MAX_LOOP_WRITE_BYTES:
+            self._work.put(self._flying)
+            return
+        try:
+            descriptor = self._writer.write(self._flying)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._in_kernel = self._kernel is not None and self._kernel.start(descriptor)
+        if not self._in_kernel:
+            self._work.put(self._flying)  # the same bytes once more, and no flush was tried yet
 
-    def _gather(self, first: Batch) -> tuple[list[Batch], Batch | None]:
-        """`first` with the waiting batches that may be merged with it, and what comes after them (None: the end)."""
-        together = [first]
-        size_bytes = first.size_bytes
-        while first.appends_to and size_bytes < MAX_MERGED_BYTES:
-            try:
-                following = self._waiting.get_nowait()
-            except queue.Empty:
+    def _gather(self, limit_bytes: int) -> list[Batch]:
+        """The first waiting batch, and those after it that may be merged with it."""
+        together = [self._waiting.popleft()]
+        name = together[0].appends_to
+        size_bytes = together[0].size_bytes
+        while name and self._waiting and self._waiting[0].appends_to == name:
+            size_bytes += self._waiting[0].size_bytes
+            if size_bytes > limit_bytes:
                 break
-            if following is None or following.appends_to != first.appends_to:
-                return together, following
-            together.append(following)
-            size_bytes += following.size_bytes
-        return together, _NONE_YET
+            together.append(self._waiting.popleft())
+        return together
+
+    def _rung(self) -> None:
+        assert self._kernel is not None
+        code = self._kernel.result()
+        self._in_kernel = False
+        if code == 0:
+            self._landed()
+        else:
+            self._fail(self._writer.failed_flush(self._flying, code))
+
+    def _landed(self) -> None:
+        landed, self._flying = self._flying, []
+        if self._failure is not None or self._closed:
+            return
+        self._waiting_bytes -= sum(batch.size_bytes for batch in landed)
+        if self._waiting:
+            self._take_off()
+        self._on_flushed([batch.ticket for batch in landed])
 
     def _fail(self, error: OSError) -> None:
-        self._failure = error
-        self._ask_delivery()
+        if self._failure is None:
+            self._failure = error
+            self._loop.call_soon(self._on_failed, error)
 
-    def _ask_delivery(self) -> None:
-        if self._delivery_asked:
-            return
-        self._delivery_asked = True
+    # --- the flusher thread -----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (batches := self._work.get()) is not None:
+            try:
+                for mergeable in _mergeable(batches):
+                    self._writer.execute(mergeable)
+            except OSError as error:
+                self._tell(self._fail, error)
+                return
+            except Exception as error:  # noqa: BLE001 - a flusher that dies silently would leave its peer waiting
+                self._tell(self._fail, OSError(errno.EIO, f"the flusher failed: {error!r}", str(self._folder)))
+                return
+            self._tell(self._landed)
+
+    def _tell(self, callback: Callable[..., None], *values: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            self._call_soon(self._deliver)
+            self._loop.call_soon_threadsafe(callback, *values)
 
-    # --- back on the loop thread --------------------------------------------------------------------------------------
 
-    def _deliver(self) -> None:
-        # The order matters: a ticket finished after the loop below is seen because the flag was lowered first.
-        self._delivery_asked = False
-        failure = self._failure
-        tickets: list[int] = []
-        while self._finished:
-            batch = self._finished.popleft()
-            self._waiting_bytes -= batch.size_bytes
-            tickets.append(batch.ticket)
-        if self._failure_told:
-            return
-        if tickets:
-            self._on_flushed(tickets)
-        if failure is not None:
-            self._failure_told = True
-            self._on_failed(failure)
+def _mergeable(batches: list[Batch]) -> list[list[Batch]]:
+    """As they came if they were gathered for one flight; else (the last ones, at the end) one by one."""
+    name = batches[0].appends_to
+    if name and all(batch.appends_to == name for batch in batches):
+        return [batches]
+    return [[batch] for batch in batches]
 
 
 def _batch(ticket: int, ops: Sequence[DiskOp]) -> Batch:

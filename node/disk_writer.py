@@ -96,6 +96,24 @@ class FolderWriter:
             self._files.close(descriptor)
         self._open.clear()
 
+    def ready(self, name: str) -> bool:
+        """Is the file open, so that writing to it touches nothing else?"""
+        return name in self._open and not self._folder_dirty
+
+    def write(self, batches: Sequence[Batch]) -> int:
+        """Only write batches that append to one file; the descriptor to flush. Raises OSError."""
+        name = batches[0].appends_to
+        for batch in batches:
+            for op in batch.ops:
+                if isinstance(op, Write):
+                    self._write(name, op.offset, op.data)
+        del self._dirty[name]
+        return self._descriptor(name)
+
+    def failed_flush(self, batches: Sequence[Batch], code: int) -> OSError:
+        """How to tell that the flush of what `write` wrote failed."""
+        return self._named(OSError(code, os.strerror(code)), "flushing", batches[0].appends_to)
+
     def _append(self, name: str, writes: list[Write]) -> None:
         """Writes to one file; in one system call with the flush if they follow each other."""
         follow = all(before.offset + len(before.data) == after.offset for before, after in pairwise(writes))
