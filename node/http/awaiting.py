@@ -101,15 +101,8 @@ class _Waiting:
         return _no_such_task(task) if found is None else self._service.rendered(found)
 
     async def _write(self, lines: Sequence[bytes]) -> None:
-        if not lines:
-            return
-        stall_s = self._service.settings.limits.write_stall_s
-        try:
-            async with asyncio.timeout(stall_s):
-                await self._response.write(b"\n".join(lines) + b"\n")
-        except TimeoutError:
-            self._call.connection.force_close()
-            raise ConnectionResetError(f"the client took no answer for {stall_s:g} s") from None
+        if lines:
+            await self._response.write(b"\n".join(lines) + b"\n")
 
 
 def _no_such_task(task: TaskId) -> bytes:

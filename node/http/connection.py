@@ -22,7 +22,7 @@ LINGER_S: Final = 1.0
 
 
 class Connection(web.RequestHandler):
-    __slots__ = ("_answers", "_door", "_head_bytes", "_limits", "head_too_large", "visitor")
+    __slots__ = ("_answers", "_door", "_head_bytes", "_limits", "_stall", "head_too_large", "visitor")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Connection(web.RequestHandler):
         self._limits = limits
         self._answers = answers
         self._head_bytes = 0
+        self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.visitor.close = self._end
@@ -57,7 +58,35 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._door.leave(self.visitor)
+        self._reads_again()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write; from now on it has a deadline to catch up."""
+        super().pause_writing()
+        if self._stall is None:
+            self._stall = self._loop.call_later(self._limits.write_stall_s, self.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._reads_again()
+
+    def _reads_again(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def force_close(self) -> None:
+        """What is still to be sent has a deadline too: a closing transport would wait for its reader for ever."""
+        transport = self.transport
+        super().force_close()
+        if transport is not None and transport.get_write_buffer_size():
+            self._loop.call_later(self._limits.write_stall_s, transport.abort)
+
+    def abort(self) -> None:
+        """Drop the connection with whatever is unsent."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         between_requests = self._waiter is not None or self._request_count == 0

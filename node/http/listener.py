@@ -14,6 +14,8 @@ from quorate.node.http.answers import raw_problem
 from quorate.node.http.door import Door, Visitor
 from quorate.node.http.problems import Problem
 
+GOODBYE_S: Final = 1.0
+"""How long a TLS client may take to take leave."""
 BACKLOG: Final = 1024
 ACCEPTS_AT_ONCE: Final = 64
 PAUSE_S: Final = 0.2
@@ -97,10 +99,14 @@ class Listener:
 
     async def _welcome(self, connected: socket.socket, visitor: Visitor) -> None:
         """The handshake, where there is one. From then on the connection speaks for itself."""
-        limit = self._handshake_s if self._tls is not None else None
+        secured = self._tls is not None
         try:
             await self._loop.connect_accepted_socket(
-                lambda: self._connection(visitor), connected, ssl=self._tls, ssl_handshake_timeout=limit
+                lambda: self._connection(visitor),
+                connected,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._handshake_s if secured else None,
+                ssl_shutdown_timeout=GOODBYE_S if secured else None,
             )
         except (
             OSError,

@@ -8,7 +8,7 @@ task that ends in between is then seen twice, not missed, and its ended record w
 import asyncio
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -37,11 +37,23 @@ async def list_tasks(service: Service, call: Call) -> web.StreamResponse:
     before_seq = _before(asked.get("cursor"))
     index, headers = await read_point(service, call, asked.get("consistency"))
     found = await _merged(service, wanted, before_seq, limit + 1)
-    page, more = found[:limit], len(found) > limit
+    page = _fitting(service, found[:limit])
+    cursor = encode(_cursor(found[len(page) - 1].seq)) if len(found) > len(page) else b"null"
+    body = b'{"tasks":[' + b",".join(page) + b'],"cursor":' + cursor + b"}"
+    return service.answers.json(body, index=index, headers=headers)
+
+
+def _fitting(service: Service, found: Sequence[Task]) -> list[bytes]:
+    """Rendered, as many as a page may hold; at least one if there is any."""
     machine = service.peer.machine
-    tasks = b",".join(encode(task_told(task, machine)) for task in page)
-    cursor = encode(_cursor(page[-1].seq)) if more else b"null"
-    return service.answers.json(b'{"tasks":[' + tasks + b'],"cursor":' + cursor + b"}", index=index, headers=headers)
+    page: list[bytes] = []
+    size = 0
+    for task in found:
+        size += len(task.args) + len(task.result or b"")
+        if page and size > service.settings.limits.page_bytes:
+            break
+        page.append(encode(task_told(task, machine)))
+    return page
 
 
 async def _merged(service: Service, wanted: Filter, before_seq: int, limit: int) -> list[Task]:

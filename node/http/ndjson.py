@@ -6,7 +6,6 @@ each line has its own answer. A line may say `after` with a `ref` of an earlier 
 and the answers not yet taken.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -113,13 +112,7 @@ class _Stream:
     async def _write(self, answer: bytes) -> None:
         if not self._response.prepared:
             await self._start()
-        stall_s = self._service.settings.limits.write_stall_s
-        try:
-            async with asyncio.timeout(stall_s):
-                await self._response.write(answer)
-        except TimeoutError:
-            self._call.connection.force_close()
-            raise ConnectionResetError(f"the client took no answer for {stall_s:g} s") from None
+        await self._response.write(answer)
 
     async def _start(self) -> None:
         """A first line has come: this is a client at work."""

@@ -38,7 +38,9 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     header_bytes: int = 32 * KIB
     headers: int = 128
     write_stall_s: float = 30.0
-    """A reader who takes nothing of an answer for this long is dropped."""
+    """A reader who is behind (by the 64 KiB a connection buffers) for this long is dropped."""
+    page_bytes: int = 4 * MIB
+    """A page of a list ends earlier, with a cursor, when it would be larger."""
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from quorate.node.http.answers import NDJSON
+from quorate.node.http.answers import JSON, NDJSON, Headers
 from quorate.node.http.call import Call
 from quorate.node.http.decode import decode, is_many
 from quorate.node.http.handlers import check_handlers
@@ -18,7 +18,7 @@ from quorate.node.http.submission import Submitted, many, one
 from quorate.node.http.told import encode, task_told
 from quorate.scheduling.task import TaskId
 
-SLICE: Final = 500
+SLICE: Final = 200
 """Tasks rendered before the loop gets a turn again."""
 REPLAYED: Final = "Idempotent-Replayed"
 
@@ -63,17 +63,27 @@ async def _post_many(
     ids, index = await service.asking.submit(tasks, timeout_s)
     if wait_s:
         await service.ends.all_of(ids, call.bounded_wait_s(wait_s))
-    headers = {"Preference-Applied": call.waited} if call.waited else {}
+    headers = {**service.answers.common, "Content-Type": JSON, "Quorate-Index": str(index)}
+    if call.waited:
+        headers["Preference-Applied"] = call.waited
     if any(stored != task.id for stored, task in zip(ids, tasks, strict=True)):
         headers[REPLAYED] = "true"
-    return service.answers.json(await _rendered(service, ids), status=201, index=index, headers=headers)
+    return await _told_in_slices(service, call, ids, headers)
 
 
-async def _rendered(service: Service, ids: Sequence[TaskId]) -> bytes:
-    parts: list[bytes] = []
+async def _told_in_slices(service: Service, call: Call, ids: Sequence[TaskId], headers: Headers) -> web.StreamResponse:
+    """Results of many tasks may be large together: no more is rendered than the client has room for."""
+    service.find(ids[0])
+    response = web.StreamResponse(status=201, headers=headers)
+    await response.prepare(call.request)
+    opening = b'{"tasks":['
     for start in range(0, len(ids), SLICE):
-        if start:
-            await asyncio.sleep(0)
         machine = service.peer.machine
-        parts.extend(encode(task_told(service.find(task), machine)) for task in ids[start : start + SLICE])
-    return b'{"tasks":[' + b",".join(parts) + b"]}"
+        found = [service.peer.find(task) for task in ids[start : start + SLICE]]
+        await response.write(
+            opening + b",".join(encode(task_told(task, machine)) for task in found if task is not None)
+        )
+        await asyncio.sleep(0)
+        opening = b","
+    await response.write_eof(b"]}")
+    return response

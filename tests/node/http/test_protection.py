@@ -212,6 +212,18 @@ async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
     assert answer.index(b"ok\n") < answer.index(b'"cluster"')
 
 
+async def test_a_reader_who_takes_nothing_of_a_large_answer_is_dropped(open_site: Open) -> None:
+    site = await open_site(HttpSettings(limits=HttpLimits(write_stall_s=0.3, page_bytes=64 << 20)))
+    for _ in range(100):
+        site.peer.succeed(site.peer.put(), b'"' + b"x" * 250_000 + b'"')
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1024)
+    writer.write(b"GET /v1/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await eventually_async(lambda: _is(len(site.server._door) == 1), 2.0)
+    await eventually_async(lambda: _is(len(site.server._door) == 0), 5.0, "the connection is dropped")
+    writer.close()
+    del reader
+
+
 async def test_too_many_requests_at_once_are_429(open_site: Open) -> None:
     site = await open_site(HttpSettings(limits=HttpLimits(requests=1), request_s=1.0))
     site.peer.quorum = False

@@ -137,6 +137,22 @@ async def test_lists_show_live_and_ended_newest_first_in_stable_pages(site: Site
     assert seen == tasks[::-1]
 
 
+async def test_a_page_is_bounded_in_bytes_too(open_site: Open) -> None:
+    site = await open_site(HttpSettings(limits=HttpLimits(page_bytes=1_000)))
+    tasks = [site.peer.put() for _ in range(5)]
+    for task in tasks:
+        site.peer.succeed(task, b'"' + b"x" * 400 + b'"')
+    seen: list[str] = []
+    page: dict[str, Any] = {}
+    path = "/v1/tasks?limit=10"
+    for size in (2, 2, 1):
+        _, page = await site.get(path)
+        assert len(page["tasks"]) == size
+        seen += [task["id"] for task in page["tasks"]]
+        path = f"/v1/tasks?limit=10&cursor={page['cursor']}"
+    assert (seen, page["cursor"]) == (tasks[::-1], None)
+
+
 async def test_lists_are_filtered(site: Site) -> None:
     plain = site.peer.put()
     other = site.peer.put(handler="shop.ship", namespace="team", queue="vip")
