@@ -1,20 +1,28 @@
-"""A peer that installed a snapshot fetches the ended tasks it never saw.
+"""The ended tasks a peer must have on its own disk, and how it comes to those it never saw.
 
-Law: until the gap is closed this peer says so, and answers nothing that depends on the whole history.
+Laws:
+- A row that is not durable here is still a stub in the replicated state, hence in the log or a snapshot: entries are
+  not applied further while the oldest row not yet durable is older than half the life of a stub.
+- After a start or an installed snapshot, rows that the state still holds as stubs are written again; what is older is
+  fetched from another peer. Until then this peer says so, and answers nothing that depends on the whole history.
 """
 
+from collections import deque
 from typing import Protocol
 
 import msgspec
 
 from quorate.consensus.frames import AskHistory, HistoryRows, Message
 from quorate.consensus.machine import Machine
+from quorate.consensus.machine.moves import STUB_MS
 from quorate.consensus.ports import PeerId, Ports
 from quorate.consensus.raft import Raft
 from quorate.consensus.settings import PeerSettings
 from quorate.scheduling.task import Task
 
 PAGE_BYTES = 1024 * 1024
+UNWRITTEN_MS = STUB_MS // 2
+"""Of cluster life: how long rows may wait for the disk before this peer stops applying."""
 ASK_AGAIN_S = 1.0
 
 _rows = msgspec.msgpack.Decoder(Task)
@@ -40,13 +48,41 @@ class HistoryGap:
         self._goal = 0
         self._ask_at = float("-inf")
         self._asked: PeerId | None = None
+        self._unwritten: deque[tuple[int, int]] = deque()
+        """(log index, elapsed ms) of entries whose rows are not yet durable, oldest first."""
         self.refresh()
 
     def refresh(self) -> None:
         """After opening, and after each installed snapshot."""
-        self._have = self._peer.ports.history.last_end()
-        self._goal = self._peer.machine.end_seq
+        history, machine = self._peer.ports.history, self._peer.machine
+        self._goal = machine.end_seq
         self._ask_at = float("-inf")
+        stubs = sorted((stub for stub in machine.ended.values() if stub.packed), key=lambda stub: stub.end_seq)
+        self._have = history.last_end()
+        missing = [stub for stub in stubs if stub.end_seq > self._have]
+        if missing and missing[0].end_seq == self._have + 1:
+            history.fill([record for stub in missing if (record := stub.record) is not None])
+            self._have = missing[-1].end_seq
+        if not self.closed and len(self._peer.settings.voters) == 1:
+            self._have = self._goal  # nobody else has them either: what is gone is gone
+
+    # --- rows on their way to the disk ------------------------------------------------------------------------------
+
+    def applied(self, index: int, elapsed: int) -> None:
+        """An entry brought rows."""
+        self._unwritten.append((index, elapsed))
+
+    def may_apply(self) -> bool:
+        history = self._peer.ports.history
+        durable = history.readable_index()
+        while self._unwritten and self._unwritten[0][0] <= durable:
+            self._unwritten.popleft()
+        if not self._unwritten:
+            return True
+        waiting_ms = self._peer.machine.elapsed - self._unwritten[0][1]
+        return waiting_ms < UNWRITTEN_MS and history.backlog() < self._peer.settings.history_backlog_rows
+
+    # --- rows of others ---------------------------------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:

@@ -6,7 +6,7 @@ or reads a clock of its own. - After any inputs the shell calls `step()` once; `
 due though nothing happens. - Replies are called from within `step()` or an input, exactly once each.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -87,7 +87,7 @@ class Peer:
             install_feed=self._install_feed,
             install_finish=lambda index, _term: self._install_finish(index),
             state_hash=lambda: self.divergence.latest,
-            on_hashes=lambda index, hashes: self.divergence.compare(index, hashes),
+            on_hashes=self._compare_hashes,
             found=found,
         )
         self.divergence = Divergence(settings, self.raft, self._send)
@@ -114,6 +114,11 @@ class Peer:
 
     def now(self) -> float:
         return self.ports.clock.monotonic()
+
+    @property
+    def can_greet(self) -> bool:
+        """Nothing may be sent, not even a hello, before this life's number is durable."""
+        return self.raft.can_greet
 
     def hello(self) -> Hello:
         return self.raft.hello()
@@ -437,7 +442,9 @@ class Peer:
         before = self.machine.index
         change = self.machine.apply(index, term, entry)
         me, incarnation = self.settings.me, self.proposer.incarnation
-        self.ports.history.append(index, change.ended)
+        if change.ended:
+            self.ports.history.append(index, change.ended)
+            self.gap.applied(index, self.machine.elapsed)
         self.attempts.follow(change.events)
         for peer, life, number, outcome in change.answers:
             if peer == me and life == incarnation:
@@ -447,7 +454,10 @@ class Peer:
         self.divergence.applied(before, index, self.machine)
 
     def _can_apply(self) -> bool:
-        return self.ports.history.backlog() < self.settings.history_backlog_rows
+        return self.gap.may_apply()
+
+    def _compare_hashes(self, index: int, hashes: Mapping[PeerId, bytes]) -> None:
+        self.divergence.compare(index, hashes)
 
     def _begin_walk(self) -> Walk:
         return self.machine.begin_walk()
@@ -478,6 +488,7 @@ class Peer:
             if found is not None and found.state in ENDED:
                 self.reactor.wake(found)
         self.attempts.compare(self.machine)
+        self.gap.refresh()
 
     # --- inside
 

@@ -44,7 +44,7 @@ class SimHistory:
 
     # --- ports.History
 
-    def append(self, index: int, rows: Sequence[Task]) -> None:
+    def append(self, index: int, rows: Sequence[Task]) -> None:  # noqa: ARG002 - progress comes with `advance`
         self.fill(rows)
         if rows and self._complete_to >= rows[0].end_seq - 1:
             self._complete_to = max(self._complete_to, rows[-1].end_seq)

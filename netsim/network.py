@@ -20,6 +20,9 @@ RECONNECT_S = 0.05
 class Endpoint(Protocol):
     """A running peer as the network sees it."""
 
+    @property
+    def can_greet(self) -> bool: ...
+
     def hello(self) -> Hello: ...
 
     def on_hello(self, hello: Hello) -> str | None: ...
@@ -155,7 +158,7 @@ class SimNetwork:
         if (source, target) in self.blocked or (target, source) in self.blocked:
             return
         dialler, acceptor = self._up(source), self._up(target)
-        if dialler is None or acceptor is None:
+        if dialler is None or acceptor is None or not (dialler.can_greet and acceptor.can_greet):
             return
         if acceptor.on_hello(dialler.hello()) is not None or dialler.on_hello(acceptor.hello()) is not None:
             return

@@ -215,7 +215,7 @@ def unsettled(world: World, clients: Clients) -> str:
     if len(peers) != len(world.ids):
         return f"only {len(peers)} peers run"
     if len({(peer.machine.index, peer.machine.state_hash) for peer in peers}) != 1:
-        return f"replicas differ: {[(p.id, p.raft.role, p.raft.term, p.machine.index, p.raft.commit_index) for p in peers]}"
+        return f"replicas differ: {[(p.id, p.raft.role, p.raft.term, p.machine.index) for p in peers]}"
     for peer in peers:
         if not peer.history_complete:
             return f"{peer.id} has gaps in its history"

@@ -217,7 +217,7 @@ class Node:
     async def _until_greeting(self) -> None:
         """This life's number is durable before anybody hears of it."""
         self.shell.wake()
-        while not self.peer.raft.can_greet:
+        while not self.peer.can_greet:
             self._durable.clear()
             durable = asyncio.create_task(self._durable.wait())
             futures: list[asyncio.Future[object]] = [durable, self._failure]  # type: ignore[list-item]  # read only
