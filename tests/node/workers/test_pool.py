@@ -154,7 +154,7 @@ async def test_an_attempt_cancelled_in_the_queue_never_runs() -> None:
     async with watched_pool(threads=(1, 1)) as watched:
         gate = close_gate("first")
         watched.start("t.gate", {"name": "first"})
-        waiting = watched.start("t.gate", {"name": "never closed, so running it would fail"})
+        waiting = watched.start("t.add", {"a": 1})
         watched.pool.cancel(waiting.task, waiting.fence)
         gate.set()
         assert await watched.ending(waiting) == Returned("cancelled")
