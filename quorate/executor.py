@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
+from quorate.errors import TaskCancelled
 from quorate.handle import Handle, await_all
 from quorate.protocol.asked import Asks, Function, TaskOptions, task_object
 from quorate.protocol.told import TaskInfo
@@ -32,20 +33,21 @@ class TaskFuture(Future[R]):
 
     def cancel(self) -> bool:
         """Asks the cluster. Raises as `Handle.cancel`."""
-        return not self.done() and self.handle.cancel() and super().cancel()
+        if self.done():
+            return self.cancelled()
+        return self.handle.cancel() and super().cancel()
 
     def settle(self, awaited: "Future[TaskInfo]") -> None:
-        """With the end of the task; a future that was cancelled stays so."""
+        """With the end of the task; that of a cancelled task, whoever cancelled it, is cancelled."""
+        error = awaited.exception() or awaited.result().failure()
+        if isinstance(error, TaskCancelled):
+            super().cancel()
         if not self.set_running_or_notify_cancel():
             return
-        if error := awaited.exception():
+        if error is not None:
             self.set_exception(error)
-            return
-        ended = awaited.result()
-        if failure := ended.failure():
-            self.set_exception(failure)
         else:
-            self.set_result(ended.result)
+            self.set_result(awaited.result().result)
 
 
 class Executor(BaseExecutor):

@@ -13,6 +13,8 @@ from quorate.protocol.call import Answer, Call, Effect
 
 ATTEMPT_S = 5.0
 """A peer that says nothing for this long, beyond what it was asked to wait, is taken for frozen."""
+SHORTEST_ATTEMPT_S = 0.1
+"""With less time left a repetition would only turn a clear refusal into doubt."""
 SLOW_BYTES_S = 1_000_000.0
 """A large body gives the attempt one more second per this many bytes."""
 FIRST_PAUSE_S = 0.05
@@ -79,7 +81,8 @@ class Attempts:
         if endpoint is None:
             endpoint = min(order, key=free_at.__getitem__)
             pause_s = free_at[endpoint] - now
-        if now + pause_s >= until:
+        least_s = SHORTEST_ATTEMPT_S if self._asked_at else 0.0
+        if now + pause_s + least_s >= until:
             raise self._given_up()
         self._asked_at = now + pause_s
         patience_s = min(ATTEMPT_S + len(self._call.body) / SLOW_BYTES_S, self._deadline - self._asked_at)
