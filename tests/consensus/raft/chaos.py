@@ -141,6 +141,6 @@ class Chaos:
         world.until(
             lambda: all(node.toy.items and node.toy.items[-1][2] == last for node in world.up()),
             60.0,
-            f"everybody has applied it: {[(node.peer, node.r.role, node.r.term, node.r.applied_index) for node in world.up()]}",
+            f"all have applied it: {[(node.peer, node.r.role, node.r.applied_index) for node in world.up()]}",
         )
         world.check_all()

@@ -123,11 +123,14 @@ class Toy:
     def __init__(self) -> None:
         self.items: list[tuple[int, int, bytes]] = []
 
+    def load(self, chunk: bytes) -> None:
+        self.items += msgspec.msgpack.decode(chunk, type=list[tuple[int, int, bytes]])
+
     def digest(self) -> bytes:
         return hashlib.blake2b(msgspec.msgpack.encode(self.items), digest_size=8).digest()
 
 
-class _ToyWalk:
+class ToyWalk:
     def __init__(self, items: list[tuple[int, int, bytes]]) -> None:
         self._items = list(items)
         self._at = 0
@@ -191,7 +194,7 @@ class Node:
             send=self._send,
             apply=self._apply,
             can_apply=lambda: not self.hold_applying,
-            begin_walk=lambda: _ToyWalk(self.toy.items),
+            begin_walk=lambda: ToyWalk(self.toy.items),
             install_begin=self._install_begin,
             install_feed=self._install_feed,
             install_finish=self._install_finish,
@@ -229,7 +232,7 @@ class Node:
 
     def _install_feed(self, chunk: bytes) -> None:
         assert self.incoming is not None
-        self.incoming.items += msgspec.msgpack.decode(chunk, type=list[tuple[int, int, bytes]])
+        self.incoming.load(chunk)
 
     def _install_finish(self, index: int, term: int) -> None:
         assert self.incoming is not None
