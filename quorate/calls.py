@@ -220,8 +220,12 @@ class Calls:
                 await asyncio.sleep(attempt.pause_s)
             try:
                 answer = await exchange(attempt)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-                attempts.unreachable(attempt.endpoint, str(error), time.monotonic())
+            except aiohttp.ClientConnectorError as error:
+                # What the system says; what the library makes of it speaks of its own settings.
+                why = error.os_error.strerror or str(error.os_error)
+                attempts.unreachable(attempt.endpoint, why, time.monotonic())
+            except aiohttp.ConnectionTimeoutError:
+                attempts.unreachable(attempt.endpoint, f"no connection within {CONNECT_S:g} s", time.monotonic())
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 why = str(error) or f"silent for {attempt.timeout_s:.1f} s"
                 attempts.lost(attempt.endpoint, why, time.monotonic())

@@ -35,6 +35,8 @@ class Together:
         self._ended: queue.Queue[str] = queue.Queue(maxsize=len(config.peers))
         self._width = max(len(peer.id) for peer in config.peers)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._silent = {peer.id for peer in config.peers}
+        """Peers that have said nothing yet: a peer that runs says so first."""
         self._stopping = threading.Event()
         self._printing = threading.Lock()
 
@@ -67,6 +69,7 @@ class Together:
         assert process.stdout is not None
         prefix = click.style(f"{peer:>{self._width}} | ", fg=colour)
         for line in process.stdout:
+            self._silent.discard(peer)
             self._say(prefix + line.decode("utf-8", "replace").rstrip("\n"))
         process.wait()
         self._ended.put(peer)
@@ -109,7 +112,7 @@ class Together:
         """Once there is a leader, say what can be done."""
         endpoints = [f"{self._config.http_scheme}://{peer.http}" for peer in self._config.peers]
         leader = self._leader(endpoints)
-        if leader is None or self._stopping.is_set():
+        if leader is None or any(process.poll() is not None for process in self._processes.values()):
             return
         where = f"--cluster {self._file} " if self._config.tls is not None else f"--endpoints {endpoints[0]} "
         self._say(
@@ -129,7 +132,7 @@ class Together:
         try:
             with Client(endpoints, timeout=2.0, **access) as client:  # type: ignore[arg-type]  # texts, all of them
                 while time.monotonic() < until and not self._stopping.wait(LOOK_EVERY_S):
-                    if leader := _told_leader(client):
+                    if not self._silent and (leader := _told_leader(client)):
                         return leader
         except ValueError:  # no client certificate here: whoever has one knows what to try
             return None

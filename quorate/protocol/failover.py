@@ -91,7 +91,7 @@ class Attempts:
     def unreachable(self, endpoint: str, why: str, now: float) -> None:
         """No connection: surely nothing was sent."""
         if self._last is None or isinstance(self._last, CannotConnect):
-            self._last = CannotConnect(f"cannot connect to {', '.join(self._route.endpoints)} (last: {why})")
+            self._last = CannotConnect(f"cannot connect to {', '.join(self._route.endpoints)} ({endpoint}: {why})")
         self._failed(endpoint, now, 0.0)
 
     def lost(self, endpoint: str, why: str, now: float) -> None:
