@@ -87,7 +87,9 @@ class PeerCollector(Collector):
 
     def _cluster(self) -> Iterator[Metric]:
         status = self._peer.status()
-        info = GaugeMetricFamily("quorate_peer", "1; labels say which peer this is", labels=["cluster", "peer", "role"])
+        info = GaugeMetricFamily(
+            "quorate_peer_info", "1; labels say which peer this is", labels=["cluster", "peer", "role"]
+        )
         info.add_metric([status.cluster, status.peer, status.role], 1)
         yield info
         yield GaugeMetricFamily(

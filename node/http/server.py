@@ -117,7 +117,7 @@ class HttpServer:
         self._door.busy(connection.visitor)
         name = NOT_FOUND
         try:
-            connection.check_head(request._message.raw_headers)
+            connection.check_head(request.raw_headers)
             routes, argument, query = self._routed(request)
             route = self._method(routes, request.method)
             name = route.name
