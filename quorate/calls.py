@@ -40,7 +40,7 @@ CONNECT_S = 2.0
 CONNECTIONS = 256
 IDLE_CONNECTION_S = 30.0
 """Shorter than a peer's own patience, so that a request is never sent into a connection that is being closed."""
-WAIT_S = 10.0
+WAIT_S = 5.0
 """A wait is asked for in pieces of this length: a peer that freezes meanwhile is noticed after one."""
 ANSWER_MARGIN_S = 1.5
 """A peer is told to answer this much before we stop listening: `Unknown` from a peer says more than silence."""

@@ -75,7 +75,10 @@ def _of_cluster(error: QuorateError) -> Words:
         case TaskCancelled():
             return Words(happened, f"`quorate events {error.task}` shows its timeline.", Exit.DID_NOT_SUCCEED)
         case CannotConnect():
-            to_do = "Start the peers with `quorate up FILE`, or name them: --endpoints HOST:PORT, or QUORATE_ENDPOINTS."
+            to_do = (
+                "Start the peers with `quorate up FILE`, or name them with --endpoints or QUORATE_ENDPOINTS;"
+                " where they want TLS, --cluster FILE finds addresses and certificates."
+            )
             return Words(happened, to_do, Exit.CANNOT_CONNECT)
         case Unknown():
             return Words(happened, "Repeat the command with the same --key: it is done at most once.", Exit.UNKNOWN)

@@ -114,12 +114,12 @@ class Together:
         leader = self._leader(endpoints)
         if leader is None or any(process.poll() is not None for process in self._processes.values()):
             return
-        where = f"--cluster {self._file} " if self._config.tls is not None else f"--endpoints {endpoints[0]} "
+        where = f"--cluster {self._file}"
         self._say(
             f"\nThe cluster {self._config.cluster} is up, {leader} leads. Try in another terminal:\n\n"
-            f"  quorate {where}submit builtin.echo hello=world --wait\n"
-            f"  quorate {where}members list\n"
-            f"  curl {endpoints[-1]}/readyz?verbose\n\n"
+            f"  quorate {where} submit builtin.echo hello=world --wait\n"
+            f"  quorate {where} members list\n"
+            f"  quorate {where} events -f\n\n"
             "Ctrl-C stops all peers.\n"
         )
 
