@@ -27,7 +27,9 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     disks: dict[PeerId, str]
     """The founding map: configuration 0."""
     voter: bool
-    """A committed configuration names this disk: it votes and counts."""
+    """The newest committed configuration that this disk knows names it: it votes and counts."""
+    config_index: int
+    """Index of the entry with that configuration (0: the founding map)."""
 
 
 class ForeignFolder(Exception):

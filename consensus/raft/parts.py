@@ -96,6 +96,7 @@ def _next_life(found: Identity | None, given: Given) -> Identity:
         voters=(),
         disks={},
         voter=False,
+        config_index=0,
     )
 
 

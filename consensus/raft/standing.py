@@ -59,11 +59,9 @@ class Standing:
         self._save(self.identity)
 
     def notice_commit(self, commit_index: int) -> None:
-        """The committed configuration decides whether our disk votes; remembered when it changes."""
+        """A newer committed configuration decides whether our disk votes, and is remembered."""
         identity = self.identity
-        if not identity.founding:
-            return
         committed = self._log.config_at(max(commit_index, self._log.base_index))
-        bound = committed.disks.get(identity.peer) == identity.disk
-        if bound != identity.voter:
-            self.update(voter=bound)
+        if committed.index > identity.config_index:
+            bound = committed.disks.get(identity.peer) == identity.disk
+            self.update(voter=bound, config_index=committed.index)
