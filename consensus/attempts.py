@@ -6,10 +6,11 @@ Laws:
 - Claims travel with completions: a place is free for planning as soon as its completion is on its way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from quorate.consensus.commands import Claim, Finish, GiveBack, Outcome, SetError, SetResult, Stage, Staged
+from quorate.consensus.commands import Claim, Finish, GiveBack, Outcome, Refused, SetError, SetResult, Stage, Staged
+from quorate.consensus.dependencies import ended_dependencies
 from quorate.consensus.events import Event, TaskEvent
 from quorate.consensus.machine import Machine
 from quorate.consensus.planner import Planner
@@ -28,12 +29,18 @@ forget it.
 CLAIM_DEADLINE_S = 5.0
 
 
+def _enough(_outcome: Outcome) -> None:
+    """Nothing follows from the answer: the state has decided."""
+
+
 class Surroundings(Protocol):
     """What attempts need of their peer."""
 
     machine: Machine
     proposer: Proposer
     proctor: Proctor
+
+    def find(self, task: TaskId) -> Task | None: ...
 
     @property
     def serving(self) -> bool: ...
@@ -153,12 +160,25 @@ class Attempts:
         if self._held.get(task) != fence:
             return
         del self._held[task]
-        self._finish(task, fence, self._operations(task, ending))
+        if isinstance(ending, Succeeded) and ending.staged:
+            self._finish_with_staged(task, fence, ending)
+        else:
+            self._finish(task, fence, self._operations(task, ending))
+
+    def _finish_with_staged(self, task: TaskId, fence: int, ending: Succeeded) -> None:
+        """What only history knows of the staged tasks' dependencies is looked up here, again if it was too long ago."""
+
+        def answered(outcome: Outcome) -> None:
+            if isinstance(outcome, Refused) and outcome.reason == "stale_lookup":
+                self._finish_with_staged(task, fence, ending)
+
+        found, _missing = ended_dependencies(self._peer, ending.staged)  # what is missing, the state refuses by name
+        stage = Stage(ending.staged, self._peer.machine.index, found)
+        self._finish(task, fence, (stage, SetResult(ending.result)), answered)
 
     def _operations(self, task: TaskId, ending: Ending) -> tuple[Staged, ...]:
         if isinstance(ending, Succeeded):
-            staged = (Stage(ending.staged),) if ending.staged else ()
-            return (*staged, SetResult(ending.result))
+            return (SetResult(ending.result),)
         if isinstance(ending, Returned):
             return (GiveBack(ending.why),)
         return (SetError(ending.error, self._retry_ms(task, ending)),)
@@ -169,12 +189,15 @@ class Attempts:
             return None
         return next_retry_ms(record.retry, task, record.failures + 1, ending.error.type)
 
-    def _finish(self, task: TaskId, fence: int, ops: tuple[Staged, ...]) -> None:
+    def _finish(
+        self, task: TaskId, fence: int, ops: tuple[Staged, ...], then: Callable[[Outcome], None] = _enough
+    ) -> None:
         attempt = (task, fence)
         self._finishing.add(attempt)
 
-        def answered(_outcome: Outcome, _index: int) -> None:
+        def answered(outcome: Outcome, _index: int) -> None:
             self._finishing.discard(attempt)
+            then(outcome)
 
         self._peer.proposer.offer_reserved(Finish(task, fence, ops), self._peer.now() + FINISH_DEADLINE_S, answered)
 

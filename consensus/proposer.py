@@ -8,6 +8,7 @@ its deadline passed and
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from quorate.consensus import codec
@@ -25,6 +26,8 @@ BACKOFF_S = 0.02
 """Pause after a leader said its batch is full."""
 RESERVED_EXTRA = 4_096
 """Room for completions, renewals and releases beyond `pending_ops`."""
+WINDOW = 8_000
+"""Numbers in use at once, from the lowest unanswered one: a little less than the state accepts (8,192)."""
 
 
 class Pending:
@@ -53,6 +56,8 @@ class Proposer:
         self._pending: dict[int, Pending] = {}
         self._unsent: dict[int, Pending] = {}
         self._deadlines: list[tuple[float, int]] = []
+        self._beyond: deque[tuple[Command, float, Reply]] = deque()
+        """Completions, renewals and releases that wait for the window to move on."""
         self._target: tuple[PeerId, int] | None = None
         self._paused_until = 0.0
         self._oldest_sent = 0.0
@@ -61,20 +66,25 @@ class Proposer:
         return len(self._pending)
 
     def has_room(self) -> bool:
-        return len(self._pending) < self._limit
+        return len(self._pending) < self._limit and self._window_is_open()
+
+    def _window_is_open(self) -> bool:
+        return self._next - next(iter(self._pending), self._next) < WINDOW
 
     def offer(self, command: Command, deadline: float, reply: Reply) -> None:
-        if len(self._pending) >= self._limit:
+        if not self.has_room():
             reply(Refused("overloaded", f"{self._limit} operations of this peer are unanswered already"), 0)
             return
         self._add(command, deadline, False, reply)
 
     def offer_reserved(self, command: Command, deadline: float, reply: Reply) -> None:
         """For renewals, completions and releases, which have room beyond everybody's limit."""
-        if len(self._pending) >= self._limit + RESERVED_EXTRA:
+        if len(self._pending) + len(self._beyond) >= self._limit + RESERVED_EXTRA:
             reply(Refused("overloaded", "too many completions are unanswered"), 0)
-            return
-        self._add(command, deadline, True, reply)
+        elif self._beyond or not self._window_is_open():
+            self._beyond.append((command, deadline, reply))
+        else:
+            self._add(command, deadline, True, reply)
 
     def _add(self, command: Command, deadline: float, reserved: bool, reply: Reply) -> None:
         number = self._next
@@ -104,6 +114,9 @@ class Proposer:
 
     def due(self, now: float) -> list[Pending]:
         """What is to be sent to the leader now, in order of number."""
+        while self._beyond and self._window_is_open():
+            command, deadline, reply = self._beyond.popleft()
+            self._add(command, deadline, True, reply)
         if self._target is None or now < self._paused_until:
             return []
         if self._pending and now - self._oldest_sent > RESEND_S:

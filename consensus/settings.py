@@ -30,7 +30,7 @@ class PeerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A leader whose wall clock is further than this from the voters' median hands leadership on."""
     limits: Limits = Limits()
 
-    pending_ops: int = 8_192
+    pending_ops: int = 6_000
     """Operations of this peer that may be unanswered at once; more are refused as `overloaded`."""
     waiting_reads: int = 16_384
     waiters: int = 200_000

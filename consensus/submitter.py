@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from quorate.consensus.attempts import Attempts
-from quorate.consensus.commands import Again, Done, Found, Outcome, Refused, Submit
+from quorate.consensus.commands import Again, Done, Outcome, Refused, Submit
+from quorate.consensus.dependencies import ended_dependencies, look_up
 from quorate.consensus.machine import Machine
 from quorate.consensus.ports import Ports
 from quorate.consensus.proposer import Proposer, Reply
@@ -93,9 +94,10 @@ class Submitter:
         if not fresh:
             reply(Done([repeated[task.id] for task in tasks]), self._peer.machine.index)
             return
-        found, missing = self._ended_dependencies(fresh)
-        if missing is not None:
-            reply(missing, 0)
+        found, missing = ended_dependencies(self._peer, fresh)
+        if missing:
+            detail = f"there is no task {missing} to wait for, or it ended so long ago that it is forgotten"
+            reply(Refused("unknown_dependency", detail, "after"), 0)
             return
 
         def answered(outcome: Outcome, index: int) -> None:
@@ -119,20 +121,6 @@ class Submitter:
         found = self._peer.ports.history.find_key(task.namespace, task.key)
         return None if found is None else self._peer.find(found.id)
 
-    def _ended_dependencies(self, tasks: tuple[NewTask, ...]) -> tuple[tuple[Found, ...], Refused | None]:
-        own = {task.id for task in tasks}
-        found: dict[TaskId, Found] = {}
-        for n, task in enumerate(tasks):
-            for dependency in task.after:
-                if dependency in own or dependency in found or dependency in self._peer.machine.tasks:
-                    continue
-                ended = self._peer.find(dependency)
-                if ended is None:
-                    detail = f"task {n} waits for {dependency}, which does not exist (or ended too long ago)"
-                    return (), Refused("unknown_dependency", detail, "after")
-                found[dependency] = Found(dependency, ended.state, ended.result)
-        return tuple(found.values()), None
-
     # --- a fresh round for a failed task
 
     def retry(self, task: TaskId, deadline: float, reply: Reply) -> None:
@@ -152,7 +140,8 @@ class Submitter:
 
         known = task in self._peer.machine.tasks or task in self._peer.machine.ended
         data = b"" if known else msgspec.msgpack.encode(record)
-        self._peer.proposer.offer(Again(task, data, self._peer.machine.index), deadline, answered)
+        found, _missing = look_up(self._peer, record.after)  # what is missing, the state refuses by name
+        self._peer.proposer.offer(Again(task, data, self._peer.machine.index, found), deadline, answered)
 
 
 def key_reused(task: NewTask, first: Task) -> Refused:
