@@ -104,6 +104,11 @@ def _play(console: Console, submissions: list[Order], folder: Path, seed: int, *
         f"{steps:,} steps" + ("" if key_check else "; the gateway does not look at idempotency keys"),
         highlight=False,
     )
+    console.print(
+        "Three equal peers share them. At a third of the orders the one that leads is killed (kill -9), at two thirds "
+        "another is frozen (SIGSTOP). Then the books are checked against records that the cluster does not keep.",
+        highlight=False,
+    )
     display = open_display(console, len(orders), steps)
     try:
         return asyncio.run(run(submissions, folder, seed, display, key_check=key_check))

@@ -23,7 +23,7 @@ EXAMPLES_SHOWN = 3
 
 
 class TaskAnswer(msgspec.Struct, frozen=True):
-    """What the cluster says of one task in the end. Times are milliseconds of its hybrid clock."""
+    """What a peer says of one task in the end. Times are milliseconds of the cluster's hybrid clock."""
 
     id: str
     step: Step
@@ -31,6 +31,11 @@ class TaskAnswer(msgspec.Struct, frozen=True):
     state: str
     submitted_ms: int
     ended_ms: int
+    attempt: int
+    fence: int
+    """Of the attempt whose result was committed."""
+    told: str
+    """What that attempt's handler returned; "" where it returned nothing of the kind."""
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -45,8 +50,14 @@ class Books(msgspec.Struct, frozen=True):
     closing_stock: Mapping[str, int]
     movements: tuple[Movement, ...]
     parcels: tuple[Parcel, ...]
-    tasks: tuple[TaskAnswer, ...]
+    answers: Mapping[str, tuple[TaskAnswer, ...]]
+    """What each peer tells of all tasks, asked separately."""
     begun: tuple[Begun, ...]
+
+    @property
+    def tasks(self) -> tuple[TaskAnswer, ...]:
+        """One peer's answer; `peers_agree` says whether it matters whose."""
+        return next(iter(self.answers.values()), ())
 
 
 class Finding(NamedTuple):
@@ -60,12 +71,14 @@ def check(books: Books) -> list[Finding]:
     checks: tuple[Callable[[Books], Finding], ...] = (
         accepted_once,
         nothing_missing,
+        peers_agree,
         money_moved_once,
         goods_moved_once,
         shelves_add_up,
         parcels_sent_once,
         steps_in_order,
         fences_rise,
+        results_are_evidence,
         vips_ahead,
     )
     return [one(books) for one in checks]
@@ -89,24 +102,49 @@ def accepted_once(books: Books) -> Finding:
 
 
 def nothing_missing(books: Books) -> Finding:
-    """Every accepted task is there in the cluster's answer, and succeeded; no other is."""
+    """Every accepted task is there in every peer's answer, and succeeded; no other is."""
+    wrong = [] if books.answers else ["no peer was asked"]
+    for peer, tasks in books.answers.items():
+        wrong += [f"{words}, says {peer}" for words in _missing(books, tasks)]
+    return _finding(
+        "nothing missing", wrong, f"{len(books.tasks):,} tasks succeeded, say {_listed(sorted(books.answers))}"
+    )
+
+
+def _missing(books: Books, tasks: Iterable[TaskAnswer]) -> Iterator[str]:
     states: dict[tuple[Step, str], list[str]] = defaultdict(list)
-    for task in books.tasks:
+    for task in tasks:
         states[task.step, task.number].append(task.state)
     expected = _expected(books.orders)
-    wrong = [f"{number}/{step} is missing" for step, number in sorted(expected - states.keys())]
+    for step, number in sorted(expected - states.keys()):
+        yield f"{number}/{step} is missing"
     for (step, number), found in states.items():
         if (step, number) not in expected:
-            wrong.append(f"{number}/{step} was never ordered")
+            yield f"{number}/{step} was never ordered"
         elif found != ["succeeded"]:
-            wrong.append(f"{number}/{step} is {', '.join(found)}")
-    known = {task.id for task in books.tasks}
-    wrong += [
-        f"{number}/{step}: task {task} was acknowledged and is lost"
-        for step, number, task in books.acknowledged
-        if task not in known
-    ]
-    return _finding("nothing missing", wrong, f"{len(books.tasks):,} tasks succeeded")
+            yield f"{number}/{step} is {', '.join(found)}"
+    known = {task.id for task in tasks}
+    for step, number, task_id in books.acknowledged:
+        if task_id not in known:
+            yield f"{number}/{step}: task {task_id} was acknowledged and is lost"
+
+
+def peers_agree(books: Books) -> Finding:
+    """Every peer tells the same of every task: state, attempt, fence, result, times."""
+    by_peer = {peer: {task.id: task for task in tasks} for peer, tasks in books.answers.items()}
+    wrong = [] if len(by_peer) > 1 else [f"{len(by_peer)} peers were asked, nothing to compare"]
+    for (one, first), (two, second) in pairwise(by_peer.items()):
+        for task_id in sorted(first.keys() | second.keys()):
+            mine, other = first.get(task_id), second.get(task_id)
+            if mine != other:
+                wrong.append(f"task {task_id}: {one} says {_in_words(mine)}, {two} says {_in_words(other)}")
+    return _finding("peers agree", wrong, f"{_listed(sorted(by_peer))} tell the same, field by field")
+
+
+def _in_words(task: TaskAnswer | None) -> str:
+    if task is None:
+        return "nothing"
+    return f"{task.state} with fence {task.fence}, result {task.told!r}, ended at {task.ended_ms}"
 
 
 def money_moved_once(books: Books) -> Finding:
@@ -214,6 +252,28 @@ def fences_rise(books: Books) -> Finding:
     )
 
 
+def results_are_evidence(books: Books) -> Finding:
+    """Of each task one attempt counts: the last that began. Its result names the receipt, movement or parcel that is
+    there.
+    """
+    last: dict[tuple[Step, str], tuple[int, int]] = {}
+    for begun in books.begun:
+        name = (begun.step, begun.number)
+        last[name] = max((begun.attempt, begun.fence), last.get(name, (0, 0)))
+    evidence = _evidence(books)
+    wrong = [] if books.tasks else ["no task to look at"]
+    for task in books.tasks:
+        name = (task.step, task.number)
+        if name in last and last[name] != (task.attempt, task.fence):
+            wrong.append(
+                f"{task.number}/{task.step}: attempt {task.attempt} with fence {task.fence} counts, "
+                f"the last that began was {last[name][0]} with {last[name][1]}"
+            )
+        if name in evidence and evidence[name].told != task.told:
+            wrong.append(f"{task.number}/{task.step} tells {task.told!r}, the records {evidence[name].told!r}")
+    return _finding("results are true", wrong, f"{len(books.tasks):,} results name what is in the records")
+
+
 def vips_ahead(books: Books) -> Finding:
     """VIPs' median wait from ready to start is at most a quarter of the others'."""
     vip_orders = {order.number for order in books.orders if order.vip}
@@ -284,6 +344,10 @@ def _once(
     wrong = [f"{key[0]}: no {what} {key[1:]}" for key in due - there]
     wrong += [f"{key[0]}: {what} {key[1:]} {'again' if key in due else 'that nobody ordered'}" for key in there - due]
     return wrong
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def _finding(name: str, wrong: list[str], says: str) -> Finding:

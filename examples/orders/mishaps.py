@@ -93,11 +93,15 @@ class Mishaps:
         running = self._running(pid)
         self._say(f"kill -9 of {peer}, the leader, in the middle of {running} attempts")
         led_again_s = await self._probe.led_again(at_s, LEADS_WITHIN_S)
-        self._say("nobody leads" if led_again_s is None else f"writes again after {led_again_s:.2f} s")
+        if led_again_s is None:
+            self._say(f"no write was acknowledged for {LEADS_WITHIN_S:g} s")
+        else:
+            self._say(f"writes again {led_again_s:.2f} s after the kill; {await self._peers.leader()} leads now")
         await asyncio.sleep(DOWN_S)
         returned_ns = time.monotonic_ns()
         self._start_peer(peer)
         self.down.discard(peer)
+        self._say(f"{peer} is started again, on the data that it left behind")
         return Mishap("killed", peer, running, led_again_s, await self._back(peer, returned_ns), returned_ns)
 
     async def _freeze(self, peer: str) -> Mishap:
@@ -108,9 +112,12 @@ class Mishaps:
         running = self._running(pid)
         self._say(f"{peer} frozen (SIGSTOP) in the middle of {running} attempts")
         led_again_s = await self._probe.led_again(at_s, LEADS_WITHIN_S)
+        if led_again_s is not None:
+            self._say(f"the others go on: a write was acknowledged {led_again_s:.2f} s later")
         await asyncio.sleep(max(0.0, at_s + FROZEN_S - time.monotonic()))
         returned_ns = time.monotonic_ns()
         self._processes.thaw(peer)
+        self._say(f"{peer} let go on (SIGCONT); what it was doing has been given to others meanwhile")
         return Mishap("frozen", peer, running, led_again_s, await self._back(peer, returned_ns), returned_ns)
 
     async def _until_busy(self, pid: int) -> None:
@@ -130,7 +137,7 @@ class Mishaps:
         while time.monotonic() < since_s + BACK_WITHIN_S:
             if await self._peers.ready(peer):
                 seconds = time.monotonic() - since_s
-                self._say(f"{peer} is back by itself after {seconds:.1f} s")
+                self._say(f"{peer} says it is ready, {seconds:.1f} s later")
                 return seconds
             await asyncio.sleep(0.05)
         return None

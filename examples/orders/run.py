@@ -31,7 +31,7 @@ from examples.orders.progress import Display
 from examples.orders.shipping import Shipping
 from examples.orders.shop import ATTEMPTS, FOLDER_VARIABLE, GATEWAY_VARIABLE, INVENTORY, PEER_VARIABLE, SHIPPING
 from examples.orders.submission import Acknowledged, Submission
-from examples.orders.verdicts import judge
+from examples.orders.verdicts import judge, logs_clean
 
 READY_WITHIN_S = 60.0
 SETTLED_WITHIN_S = 60.0
@@ -39,6 +39,9 @@ SETTLED_WITHIN_S = 60.0
 STUCK_AFTER_S = 60.0
 LOOK_EVERY_S = 0.1
 KILL_AT, FREEZE_AT = 1 / 3, 2 / 3
+# Orders that may come in until the first mishap is over, and until the second is: each must hit work, and whoever
+# returns must find some.
+UNTIL_KILLED, UNTIL_FROZEN = 2 / 3, 0.95
 LIVE_STATES = frozenset({"held", "scheduled", "blocked", "ready", "running"})
 
 
@@ -69,11 +72,12 @@ async def run(submissions: list[Order], folder: Path, seed: int, display: Displa
             began_s = time.monotonic()
             await show.play()
             seconds = time.monotonic() - began_s
-            tasks = await _settled_tasks(peers, orders)
+            display.say("asking every peer what became of every task")
+            answers = {peer: await _settled_tasks(peers, peer, orders) for peer in peers.base}
         # Read while everybody still runs: nothing that comes after the last order may change the books unseen.
-        books = stage.books(orders, opening, show.acknowledged, tasks, show.attempts)
-    findings = check(books) + judge(show.mishaps, books.begun)
-    return Figures(findings, steps=len(tasks), seconds=seconds)
+        books = stage.books(orders, opening, show.acknowledged, answers, show.attempts)
+    findings = [*check(books), *judge(show.mishaps, books.begun), logs_clean(stage.logs())]
+    return Figures(findings, steps=len(books.tasks), seconds=seconds)
 
 
 class _Stage:
@@ -145,12 +149,17 @@ class _Stage:
                 raise DemoFailed(f"not within {READY_WITHIN_S:g} s: {what}; the logs are in {self.folder / 'logs'}")
             await asyncio.sleep(LOOK_EVERY_S)
 
+    def logs(self) -> dict[str, list[str]]:
+        """What each process has written to its log so far."""
+        names = ["gateway", *(place.id for place in self._places)]
+        return {name: self.processes.log(name).read_text("utf-8", errors="replace").splitlines() for name in names}
+
     def books(
         self,
         orders: tuple[Order, ...],
         opening: dict[str, int],
         acknowledged: Acknowledged,
-        tasks: list[TaskAnswer],
+        answers: dict[str, tuple[TaskAnswer, ...]],
         attempts: AttemptReader,
     ) -> Books:
         attempts.follow()
@@ -164,7 +173,7 @@ class _Stage:
                 closing_stock=inventory.stock(),
                 movements=tuple(inventory.movements()),
                 parcels=tuple(shipping.parcels()),
-                tasks=tuple(tasks),
+                answers=answers,
                 begun=tuple(attempts.begun),
             )
         finally:
@@ -207,10 +216,13 @@ class _Show:
                 task.cancel()
 
     async def _bad_day(self) -> None:
+        self._submission.let_in(UNTIL_KILLED)
         await self._until_done(KILL_AT)
         await self._mishaps.kill_leader()
+        self._submission.let_in(UNTIL_FROZEN)
         await self._until_done(FREEZE_AT)
         await self._mishaps.freeze_another()
+        self._submission.let_in(1.0)
 
     async def _until_done(self, share: float) -> None:
         while self._orders_done < share * len(self._last_steps):  # noqa: ASYNC110 -- done by other processes
@@ -233,15 +245,12 @@ class _Show:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _settled_tasks(peers: Peers, orders: tuple[Order, ...]) -> list[TaskAnswer]:
-    """The cluster's own answer, once nothing is under way any more; the last peer asked is not the one that was asked
-    first.
-    """
+async def _settled_tasks(peers: Peers, peer: str, orders: tuple[Order, ...]) -> tuple[TaskAnswer, ...]:
+    """One peer's own answer, once nothing is under way any more."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
     steps = sorted({step for order in orders for step in steps_of(order)})
-    peer = list(peers.base)[-1]
     while True:
-        answers = [_answer(step, task) for step in steps async for task in peers.tasks(peer, f"orders.{step}")]
+        answers = tuple([_answer(step, task) for step in steps async for task in peers.tasks(peer, f"orders.{step}")])
         if not any(answer.state in LIVE_STATES for answer in answers) or time.monotonic() > deadline:
             return answers
         await asyncio.sleep(LOOK_EVERY_S)
@@ -255,7 +264,15 @@ def _answer(step: Step, task: dict[str, Any]) -> TaskAnswer:
         state=task["state"],
         submitted_ms=_ms(task.get("submitted_at")),
         ended_ms=_ms(task.get("ended_at")),
+        attempt=task["attempt"],
+        fence=task["fence"],
+        told=_told(task.get("result")),
     )
+
+
+def _told(result: Any) -> str:
+    told = result.get("told") if isinstance(result, dict) else None
+    return told if isinstance(told, str) else ""
 
 
 def _ms(text: str | None) -> int:

@@ -1,12 +1,18 @@
 """Did the cluster stand the mishaps? Pure functions over what was measured, like `books`."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from examples.orders.attempts import Begun
 from examples.orders.books import Finding
 from examples.orders.mishaps import WORTH_RUNNING, Mishap
 
 LEADS_AGAIN_WITHIN_S = 2.0
+# A peer that is gone is worth a warning to the others. An error is a defect: of the cluster, or of this demo.
+_ALARM = re.compile(r"Traceback|\[(error|critical)|\w*Error: ")
+
+
+_TIME = re.compile(r"[-0-9]{10}[ T][:.,0-9]{8,}Z? *")
 
 
 def judge(mishaps: Sequence[Mishap], begun: Sequence[Begun]) -> list[Finding]:
@@ -19,6 +25,25 @@ def judge(mishaps: Sequence[Mishap], begun: Sequence[Begun]) -> list[Finding]:
         _led_again(mishaps),
         *(_worked_again(mishaps, begun, kind) for kind in ("killed", "frozen")),
     ]
+
+
+def logs_clean(logs: Mapping[str, Sequence[str]]) -> Finding:
+    """No error and no traceback in any log. A peer always has something to say; an empty log is no evidence."""
+    name = "logs clean"
+    silent = sorted(process for process, lines in logs.items() if not lines and process != "gateway")
+    if silent:
+        return Finding(name, ok=False, says=f"nothing was logged by {', '.join(silent)}")
+    alarms = [
+        f"{process}: {line}" for process, lines in logs.items() for line in lines if _ALARM.match(_without_time(line))
+    ]
+    if alarms:
+        return Finding(name, ok=False, says=f"{alarms[0]} ({len(alarms):,} such lines)")
+    return Finding(name, ok=True, says=f"no error in {sum(map(len, logs.values())):,} lines")
+
+
+def _without_time(line: str) -> str:
+    """A log line begins with date and time; a traceback does not."""
+    return _TIME.sub("", line)
 
 
 def _hit(mishaps: Sequence[Mishap], kind: str, name: str) -> Finding:

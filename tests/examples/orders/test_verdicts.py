@@ -6,7 +6,7 @@ import pytest
 from examples.orders.attempts import Begun
 from examples.orders.mishaps import Mishap
 from examples.orders.order import Step
-from examples.orders.verdicts import judge
+from examples.orders.verdicts import judge, logs_clean
 
 KILL = Mishap("killed", "a", running=9, led_again_s=1.1, back_s=0.8, returned_ns=5_000_000_000)
 FREEZE = Mishap("frozen", "b", running=7, led_again_s=0.1, back_s=0.2, returned_ns=9_000_000_000)
@@ -49,3 +49,33 @@ def test_what_was_not_stood_is_seen(mishaps: list[Mishap], begun: list[Begun], s
 def test_work_done_before_the_return_is_no_proof_of_it() -> None:
     early = [msgspec.structs.replace(one, at_ns=1) for one in WORKED]
     assert failed([KILL, FREEZE], early) == {"killed peer back by itself", "frozen peer back by itself"}
+
+
+CALM = [
+    "2026-11-20 22:39:49 [info     ] started                        peer=a state=fresh",
+    "2026-11-20 22:39:50 [warning  ] transport.unreachable          peer=b why='ConnectionRefusedError: refused'",
+]
+
+
+def test_a_warning_about_a_peer_that_is_gone_is_no_error() -> None:
+    assert logs_clean({"gateway": [], "a": CALM}).ok
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-11-20 22:39:51 [error    ] step_failed                    hint='this is a bug in Quorate'",
+        "2026-11-20T22:39:51.123Z [critical ] disk_failed",
+        "Traceback (most recent call last):",
+        "Error: something nobody foresaw",
+        "KeyError: 'a'",
+    ],
+)
+def test_an_error_in_any_log_is_seen_and_quoted(line: str) -> None:
+    finding = logs_clean({"gateway": [line], "a": CALM})
+    assert not finding.ok
+    assert line in finding.says
+
+
+def test_an_empty_log_is_no_evidence() -> None:
+    assert not logs_clean({"gateway": [], "a": CALM, "b": []}).ok
