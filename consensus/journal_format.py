@@ -166,10 +166,11 @@ _HEADER_PREFIX = struct.Struct("<8sIIQ")
 
 def encode_header(header: SegmentHeader) -> bytes:
     payload = _encoder.encode(header)
-    prefix = _HEADER_PREFIX.pack(MAGIC, len(payload), crc32(payload), header.segment)
-    if len(prefix) + len(payload) > SECTOR:
+    room = SECTOR - _HEADER_PREFIX.size
+    if len(payload) > room:
         raise ValueError(f"cluster and peer names are too long for a journal header: {header.cluster!r}")
-    return (prefix + payload).ljust(SECTOR, b"\xa5")
+    filled = payload.ljust(room, b"\xa5")
+    return _HEADER_PREFIX.pack(MAGIC, len(payload), crc32(filled, header.segment), header.segment) + filled
 
 
 def read_header(data: bytes, segment: int) -> SegmentHeader | Missing | Changed:
@@ -177,7 +178,7 @@ def read_header(data: bytes, segment: int) -> SegmentHeader | Missing | Changed:
     if len(sector) < SECTOR or sector == _ZERO_SECTOR:
         return Missing(not data.strip(b"\0"))
     magic, length, check, number = _HEADER_PREFIX.unpack_from(sector)
-    payload = sector[_HEADER_PREFIX.size : _HEADER_PREFIX.size + length]
-    if magic != MAGIC or number != segment or crc32(payload) != check:
+    filled = sector[_HEADER_PREFIX.size :]
+    if magic != MAGIC or number != segment or length > len(filled) or crc32(filled, segment) != check:
         return Changed("the header of the file fails its checksum")
-    return _decoder.decode(payload)
+    return _decoder.decode(filled[:length])

@@ -131,7 +131,7 @@ def _check_owner(file: _File, cluster: str, disk_id: str) -> None:
     if (header.cluster, header.disk) != (cluster, disk_id):
         raise ForeignJournal(
             f"{file.name} was written by disk {header.disk} of cluster {header.cluster!r}; this folder is disk "
-            """The same bytes again where nothing proves a flush: a killed process may have left them in memory."""
+            f"{disk_id} of cluster {cluster!r}. Files of two data folders were mixed: put each back where it was."
         )
 
 
@@ -177,9 +177,7 @@ class _Replay:
         return RecoveredLog(*self._base, self._entries, tail, dropped)
 
     def _unproven(self, chain: list[_File], end: int) -> Iterator[Write]:
-        """The same bytes again, where nothing says that they were flushed: a killed process may have left them in
-        memory only.
-        """
+        """The same bytes again where nothing proves a flush: a killed process may have left them in memory."""
         for file in chain:
             upto = end if file is chain[-1] else self._bounds[file.number]
             start = max(self._proven - position(file.number, 0), 0)

@@ -185,6 +185,11 @@ class Raft(View):
         parts.core.counters.proposed += 1
         return True
 
+    @property
+    def accepting(self) -> bool:
+        """It leads, and is not handing over: `propose` takes entries."""
+        return self._p.engine.leading and not self._p.handover.under_way and not self._stood_down
+
     def read_index(self, reply: IndexReply) -> None:
         """`reply(index)`: a state that has applied `index` answers linearizably. `reply(None)`: not confirmed, ask
         again.

@@ -23,7 +23,7 @@ def run(seed: int, faults: tuple[str, ...], peers: int, seconds: float = 40.0) -
     chaos = Chaos(world, faults=faults, every_s=rng.choice((0.3, 0.7, 1.5)), client_s=rng.choice((0.1, 0.3)))
     world.run(seconds)
     chaos.converge()
-    assert sum(chaos.done.values()) > 10
+    assert sum(chaos.done.values()) > 4
     return world
 
 
