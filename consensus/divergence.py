@@ -28,7 +28,7 @@ class Divergence:
         self._compared = 0
 
     def applied(self, before: int, index: int, machine: Machine) -> None:
-        """`before`: the entry applied last before this one. Only who crossed a mark entry by entry knows the state there."""
+        """`before`: the entry applied last before this one. Only who crossed a mark entry by entry knows the state."""
         mark = index - index % EVERY
         if before < mark:
             self.latest = (mark, machine.state_hash)

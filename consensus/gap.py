@@ -37,7 +37,7 @@ class Surroundings(Protocol):
 
     def now(self) -> float: ...
 
-    def _send(self, to: PeerId, message: Message) -> bool: ...
+    def send(self, to: PeerId, message: Message) -> bool: ...
 
 
 class HistoryGap:
@@ -99,7 +99,7 @@ class HistoryGap:
             return
         leader = self._peer.raft.leader
         self._asked = leader if leader in others else others[0]
-        self._peer._send(self._asked, AskHistory(self._have, self._goal))
+        self._peer.send(self._asked, AskHistory(self._have, self._goal))
 
     def asked(self, peer: PeerId, message: AskHistory) -> None:
         """Only a peer without a gap of its own answers."""
@@ -107,7 +107,7 @@ class HistoryGap:
             return
         rows = self._peer.ports.history.rows_between(message.after_end, message.upto_end, PAGE_BYTES)
         upto = rows[-1].end_seq if rows else message.upto_end
-        self._peer._send(peer, HistoryRows([_encoder.encode(row) for row in rows], upto))
+        self._peer.send(peer, HistoryRows([_encoder.encode(row) for row in rows], upto))
 
     def told(self, message: HistoryRows) -> None:
         if self.closed or message.upto_end <= self._have:

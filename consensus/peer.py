@@ -12,26 +12,25 @@ import msgspec
 
 from quorate.consensus import codec
 from quorate.consensus.attempts import Attempts
-from quorate.consensus.batch import Batch, Waiting
-from quorate.consensus.commands import Command, Configure, Outcome, Refused, SessionInfo
+from quorate.consensus.commands import Command, Refused, SessionInfo
 from quorate.consensus.divergence import Divergence
 from quorate.consensus.frames import (
     AskHistory,
     Beat,
     BeatReply,
     Forward,
-    HashVerdict,
     Hello,
     HistoryRows,
     Message,
     NotTaken,
+    RaftMessage,
 )
 from quorate.consensus.gap import HistoryGap
-from quorate.consensus.lead import LeaderClock, Skew
+from quorate.consensus.leading import Leading
 from quorate.consensus.machine import Machine, Restore, Walk
 from quorate.consensus.ports import PeerId, Ports
 from quorate.consensus.proctor import Proctor
-from quorate.consensus.proposer import Pending, Proposer, Reply
+from quorate.consensus.proposer import Proposer, Reply
 from quorate.consensus.raft import Raft, RaftSettings, Recovery
 from quorate.consensus.reactor import Reactor, Sink, Subscription, Woken
 from quorate.consensus.reads import ReadReply, Reads
@@ -59,12 +58,7 @@ class Peer:
         self.refused_frames = 0
         self.stopping = False
         self._restore: Restore | None = None
-        self._batch = Batch()
-        self._lead: LeaderClock | None = None
-        self._skew = Skew()
-        self.skew_ms = 0
         self._beat_at = float("-inf")
-        self._configured: tuple[int, int] = (0, 0)
         self.raft = Raft(
             me=settings.me,
             voters=settings.voters,
@@ -79,7 +73,7 @@ class Peer:
             clock=ports.clock,
             entropy=ports.entropy,
             disk=ports.disk,
-            send=self._send,
+            send=self.send,
             apply=self._apply,
             can_apply=self._can_apply,
             begin_walk=self._begin_walk,
@@ -90,7 +84,7 @@ class Peer:
             on_hashes=self._compare_hashes,
             found=found,
         )
-        self.divergence = Divergence(settings, self.raft, self._send)
+        self.divergence = Divergence(settings, self.raft, self.send)
         self.reads = Reads(self.raft.read_index, settings.waiting_reads)
 
     def open(self) -> Recovery:
@@ -108,6 +102,7 @@ class Peer:
         self.attempts = Attempts(self.settings, self.ports, recovery.incarnation, self)
         self.submitter = Submitter(self)
         self.gap = HistoryGap(self)
+        self._leading = Leading(self)
         return recovery
 
     # --- inputs from the shell
@@ -220,6 +215,11 @@ class Peer:
         return status_of(self)
 
     @property
+    def skew_ms(self) -> int:
+        """This peer's wall clock minus the voters' median."""
+        return self._leading.skew_ms
+
+    @property
     def id(self) -> PeerId:
         return self.settings.me
 
@@ -249,20 +249,20 @@ class Peer:
         for _ in range(ROUNDS):
             self.raft.step()
             now = self.now()
-            self._follow_leadership(now)
+            self._leading.follow(now)
             self.proctor.step(now)
             self.attempts.step(now)
             self.submitter.step(now)
             self.gap.step(now)
             self.reads.step(now, self.raft.applied_index)
             self._pump(now)
-            if not self._propose(now):
+            if not self._leading.propose(now):
                 break
         self.proposer.expire(self.now())
         self._beat(self.now())
 
     def wake_at(self) -> float:
-        wake = min(
+        return min(
             self.raft.wake_at(),
             self.proposer.wake_at(),
             self.reads.wake_at(),
@@ -270,42 +270,9 @@ class Peer:
             self.attempts.wake_at(),
             self.submitter.wake_at(),
             self.gap.wake_at(),
+            self._leading.wake_at(),
             self._beat_at,
         )
-        return min(wake, self._timers_wake_at())
-
-    def _timers_wake_at(self) -> float:
-        if self._lead is None or self.raft.applied_index < self.raft.last_index:
-            return float("inf")  # the entry on its way will step us when it is applied
-        elapsed_due, wall_due = self.machine.next_due()
-        now = self.now()
-        waits = [float("inf")]
-        if elapsed_due is not None:
-            waits.append(max(0, elapsed_due - self._lead.elapsed()) / 1000)
-        if wall_due is not None:
-            waits.append(max(0, wall_due - self.ports.clock.wall_ms()) / 1000)
-        return now + min(waits)
-
-    def _follow_leadership(self, now: float) -> None:
-        raft = self.raft
-        self.proposer.aim(raft.leader, raft.term)
-        if raft.role != "leader":
-            if self._lead is not None or len(self._batch):
-                self._lead = None
-                self._give_back(self._batch.drain(), "not_leader")
-            return
-        if self._lead is None and raft.ready_to_serve and raft.applied_index >= raft.last_index:
-            # Everything of earlier leaders is applied, hence the state's times are those of the last entry in our log.
-            self._lead = LeaderClock(self.ports.clock, self.machine.elapsed, self.machine.stamp)
-            raft.propose(codec.encode_entry(self._lead.elapsed(), self._lead.stamp(), True, []))
-        self._configure(now)
-
-    def _configure(self, now: float) -> None:
-        wanted = (self.raft.term, self.machine.index)
-        if self._lead is None or self.machine.limits == self.settings.limits or self._configured[0] == wanted[0]:
-            return
-        self._configured = wanted
-        self.proposer.offer_reserved(Configure(self.settings.limits), now + 60.0, _ignore)
 
     def _pump(self, now: float) -> None:
         """Send what waits to the leader: ourselves, or in frames."""
@@ -316,7 +283,7 @@ class Peer:
         if leader is None:
             return
         if leader == self.settings.me:
-            self._take_own(due, now)
+            self._leading.take_own(due, now)
             return
         for reserved in (True, False):
             frame: list[msgspec.Raw] = []
@@ -328,44 +295,12 @@ class Peer:
                 last = place == len(members) - 1
                 if not last and size < FORWARD_BYTES:
                     continue
-                if not self._send(leader, Forward(frame, reserved)):
+                if not self.send(leader, Forward(frame, reserved)):
                     self.proposer.pause(now)
                     return
                 for sent in members[place + 1 - len(frame) : place + 1]:
                     self.proposer.sent(sent, now)
                 frame, size = [], 0
-
-    def _take_own(self, due: Sequence[Pending], now: float) -> None:
-        if self._lead is None:
-            self.proposer.pause(now)  # not yet confirmed as leader: they stay unsent, surely in no log
-            return
-        refused = []
-        for pending in due:
-            waiting = Waiting(self.settings.me, pending.number, pending.data)
-            taken = self._batch.add_reserved(waiting) if pending.reserved else self._batch.add(waiting)
-            self.proposer.sent(pending, now)
-            if not taken:
-                refused.append(pending.number)
-        if refused:
-            self.proposer.not_taken(refused, "full", now)
-
-    def _propose(self, now: float) -> bool:
-        """One entry, if there is something for it and the last one is on its way out of the flusher."""
-        lead = self._lead
-        if lead is None or self.raft.flushing or self._hands_on(now):
-            return False
-        ops = self._batch.take()
-        if not ops and not self._due(lead):
-            return False
-        return self.raft.propose(codec.encode_entry(lead.elapsed(), lead.stamp(), False, ops))
-
-    def _due(self, lead: LeaderClock) -> bool:
-        caught_up = self.raft.applied_index == self.raft.last_index
-        return caught_up and self.machine.due(lead.elapsed(), self.ports.clock.wall_ms())
-
-    def _hands_on(self, now: float) -> bool:
-        self.skew_ms = self._skew.own_from_median_ms(now, len(self.settings.voters))
-        return abs(self.skew_ms) > self.settings.max_skew_ms and self.raft.transfer(None)
 
     def _beat(self, now: float) -> None:
         if now < self._beat_at:
@@ -373,16 +308,19 @@ class Peer:
         self._beat_at = now + BEAT_S
         leader = self.raft.leader
         if leader is not None and leader != self.settings.me:
-            self._send(leader, Beat(self.ports.clock.wall_ms()))
+            self.send(leader, Beat(self.ports.clock.wall_ms()))
 
     # --- messages
 
-    def _send(self, to: PeerId, message: Message) -> bool:
+    def send(self, to: PeerId, message: Message) -> bool:
+        """False: it surely does not leave."""
         return self.ports.network.send(to, codec.encode_message(message))
 
     def _receive(self, peer: PeerId, message: Message) -> None:
-        if isinstance(message, Forward):
-            self._take_forward(peer, message)
+        if isinstance(message, RaftMessage):
+            self.raft.receive(peer, message)
+        elif isinstance(message, Forward):
+            self._leading.take_forward(peer, message)
         elif isinstance(message, NotTaken):
             self.proposer.not_taken(message.numbers, message.why, self.now())
         elif isinstance(message, AskHistory):
@@ -390,51 +328,11 @@ class Peer:
         elif isinstance(message, HistoryRows):
             self.gap.told(message)
         elif isinstance(message, Beat):
-            own = self.ports.clock.wall_ms()
-            self._skew.heard(peer, message.wall_ms, own, self.now())
-            self._send(peer, BeatReply(message.wall_ms - own + self.skew_ms))
+            self._leading.heard_beat(peer, message)
         elif isinstance(message, BeatReply):
-            self.skew_ms = message.median_skew_ms
-        elif isinstance(message, HashVerdict):
-            self.divergence.verdict(message)
+            self._leading.heard_reply(message)
         else:
-            self.raft.receive(peer, message)
-
-    def _take_forward(self, peer: PeerId, message: Forward) -> None:
-        if self._lead is None:
-            self._give_back(self._decoded(peer, message), "not_leader")
-            return
-        refused: list[Waiting] = []
-        for waiting in self._decoded(peer, message):
-            taken = self._batch.add_reserved(waiting) if message.reserved else self._batch.add(waiting)
-            if not taken:
-                refused.append(waiting)
-        self._give_back(refused, "full")
-
-    def _decoded(self, peer: PeerId, message: Forward) -> list[Waiting]:
-        """A peer speaks in its own name only; the rest is counted and dropped."""
-        ops: list[Waiting] = []
-        for raw in message.ops:
-            try:
-                op = codec.decode_op(raw)
-            except codec.Malformed:
-                self.refused_frames += 1
-                continue
-            if op.peer != peer:
-                self.refused_frames += 1
-                continue
-            ops.append(Waiting(peer, op.number, bytes(raw)))
-        return ops
-
-    def _give_back(self, ops: Sequence[Waiting], why: str) -> None:
-        numbers: dict[PeerId, list[int]] = {}
-        for waiting in ops:
-            numbers.setdefault(waiting.origin, []).append(waiting.number)
-        for origin, given_back in numbers.items():
-            if origin == self.settings.me:
-                self.proposer.not_taken(given_back, why, self.now())
-            else:
-                self._send(origin, NotTaken(given_back, why))
+            self.divergence.verdict(message)
 
     # --- what Raft calls
 
@@ -510,7 +408,3 @@ class Peer:
 
 def _nothing() -> None:
     """What there is to do to stop waiting for something that has ended."""
-
-
-def _ignore(_outcome: Outcome, _index: int) -> None:
-    """For operations that are proposed again if they are still needed."""

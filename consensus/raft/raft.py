@@ -179,7 +179,7 @@ class Raft(View):
         if len(entry) > MAX_ENTRY_BYTES:
             raise ValueError(f"an entry has {len(entry)} bytes, at most {MAX_ENTRY_BYTES} are allowed")
         parts = self._p
-        if not parts.core.engine.leading or parts.handover.under_way or self._stood_down:
+        if not self.accepting:
             return False
         parts.core.engine.propose(entry)
         parts.core.counters.proposed += 1
@@ -188,7 +188,7 @@ class Raft(View):
     @property
     def accepting(self) -> bool:
         """It leads, and is not handing over: `propose` takes entries."""
-        return self._p.engine.leading and not self._p.handover.under_way and not self._stood_down
+        return self._p.core.engine.leading and not self._p.handover.under_way and not self._stood_down
 
     def read_index(self, reply: IndexReply) -> None:
         """`reply(index)`: a state that has applied `index` answers linearizably. `reply(None)`: not confirmed, ask

@@ -64,12 +64,12 @@ def look(path: Path, content: bytes) -> None:
 
 
 @given(content=st.binary(max_size=200))
-def test_any_bytes(path: Path, content: bytes) -> None:
+def test_any_bytes_are_read_or_refused_with_words(path: Path, content: bytes) -> None:
     look(path, content)
 
 
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=30))
-def test_any_pile_of_yaml(path: Path, pieces: list[bytes]) -> None:
+def test_any_pile_of_yaml_is_read_or_refused_with_words(path: Path, pieces: list[bytes]) -> None:
     look(path, b"".join(pieces))
 
 
