@@ -188,7 +188,7 @@ def _issued(issuer: x509.Certificate, leaf: x509.Certificate) -> bool:
 
 
 def _public_bytes(key: object) -> bytes:
-    encoded: bytes = key.public_bytes(  # type: ignore[attr-defined] - every public key of the library has it
+    encoded: bytes = key.public_bytes(  # type: ignore[attr-defined]  # every public key of the library has it
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return encoded

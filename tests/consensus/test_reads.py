@@ -17,7 +17,8 @@ class Leader:
 
 def test_a_read_that_comes_while_a_question_is_on_its_way_waits_for_the_next() -> None:
     """The answer to an older question may predate a write that was acknowledged before this read began."""
-    leader, got = Leader(), []
+    leader = Leader()
+    got: list[tuple[str, int | None]] = []
     reads = Reads(leader.ask, 100)
     reads.add(10.0, lambda index: got.append(("first", index)))
     reads.step(0.0, 0)
@@ -32,7 +33,8 @@ def test_a_read_that_comes_while_a_question_is_on_its_way_waits_for_the_next() -
 
 def test_a_read_waits_until_its_own_replica_has_the_index() -> None:
     """Confirmed is not enough: the answer comes from the state, so the state must be there."""
-    leader, got = Leader(), []
+    leader = Leader()
+    got: list[int | None] = []
     reads = Reads(leader.ask, 100)
     reads.add(10.0, got.append)
     reads.step(0.0, 0)
@@ -45,7 +47,8 @@ def test_a_read_waits_until_its_own_replica_has_the_index() -> None:
 
 def test_without_a_leader_a_read_is_refused_at_its_deadline_never_later() -> None:
     """503 within the request's own deadline, after honest retries."""
-    leader, got = Leader(), []
+    leader = Leader()
+    got: list[int | None] = []
     reads = Reads(leader.ask, 100)
     reads.add(1.0, got.append)
     now = 0.0
@@ -62,7 +65,8 @@ def test_without_a_leader_a_read_is_refused_at_its_deadline_never_later() -> Non
 
 def test_all_reads_of_one_moment_share_one_question() -> None:
     """A thousand readers cost one round trip."""
-    leader, got = Leader(), []
+    leader = Leader()
+    got: list[int | None] = []
     reads = Reads(leader.ask, 10_000)
     for _ in range(1_000):
         reads.add(10.0, got.append)
