@@ -147,7 +147,8 @@ class AskHistory(msgspec.Struct, frozen=True, array_like=True, tag="ah"):
 
 
 class HistoryRows(msgspec.Struct, frozen=True, array_like=True, tag="hr"):
-    """Rows as msgpack Tasks; `upto_end`: every row up to here is included or was pruned by retention."""
+    """Rows as msgpack Tasks; `upto_end`: every row up to here is included or was pruned by retention (0: the sender
+    has a gap of its own)."""
 
     rows: list[bytes]
     upto_end: int

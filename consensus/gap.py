@@ -48,6 +48,8 @@ class HistoryGap:
         self._goal = 0
         self._ask_at = float("-inf")
         self._asked: PeerId | None = None
+        self._lacking: set[PeerId] = set()
+        """Peers that say they have a gap of their own."""
         self._unwritten: deque[tuple[int, int]] = deque()
         """(log index, elapsed ms) of entries whose rows are not yet durable, oldest first."""
         self.refresh()
@@ -57,14 +59,20 @@ class HistoryGap:
         history, machine = self._peer.ports.history, self._peer.machine
         self._goal = machine.end_seq
         self._ask_at = float("-inf")
+        self._lacking.clear()
         stubs = sorted((stub for stub in machine.ended.values() if stub.packed), key=lambda stub: stub.end_seq)
         self._have = history.last_end()
         missing = [stub for stub in stubs if stub.end_seq > self._have]
         if missing and missing[0].end_seq == self._have + 1:
             history.fill([record for stub in missing if (record := stub.record) is not None])
             self._have = missing[-1].end_seq
-        if not self.closed and len(self._peer.settings.voters) == 1:
-            self._have = self._goal  # nobody else has them either: what is gone is gone
+        self._give_up_if_nobody_has_them()
+
+    def _give_up_if_nobody_has_them(self) -> None:
+        """Rows that every peer lacks are gone (all history files were deleted); waiting for them would be for ever."""
+        others = set(self._peer.settings.voters) - {self._peer.settings.me}
+        if self._lacking >= others:
+            self._have = max(self._have, self._goal)
 
     # --- rows on their way to the disk ------------------------------------------------------------------------------
 
@@ -102,15 +110,22 @@ class HistoryGap:
         self._peer.send(self._asked, AskHistory(self._have, self._goal))
 
     def asked(self, peer: PeerId, message: AskHistory) -> None:
-        """Only a peer without a gap of its own answers."""
+        """Only a peer without a gap of its own has an answer."""
         if not self.closed:
+            self._peer.send(peer, HistoryRows([], 0))
             return
         rows = self._peer.ports.history.rows_between(message.after_end, message.upto_end, PAGE_BYTES)
         upto = rows[-1].end_seq if rows else message.upto_end
         self._peer.send(peer, HistoryRows([_encoder.encode(row) for row in rows], upto))
 
-    def told(self, message: HistoryRows) -> None:
-        if self.closed or message.upto_end <= self._have:
+    def told(self, peer: PeerId, message: HistoryRows) -> None:
+        if self.closed:
+            return
+        if not message.upto_end:
+            self._lacking.add(peer)
+            self._give_up_if_nobody_has_them()
+            return
+        if message.upto_end <= self._have:
             return
         try:
             rows = [_rows.decode(row) for row in message.rows]

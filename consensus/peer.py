@@ -254,7 +254,8 @@ class Peer:
             self.attempts.step(now)
             self.submitter.step(now)
             self.gap.step(now)
-            self.reads.step(now, self.raft.applied_index)
+            # What a read may show includes what has ended: it waits until the history is whole.
+            self.reads.step(now, self.raft.applied_index if self.gap.closed else 0)
             self._pump(now)
             if not self._leading.propose(now):
                 break
@@ -326,7 +327,7 @@ class Peer:
         elif isinstance(message, AskHistory):
             self.gap.asked(peer, message)
         elif isinstance(message, HistoryRows):
-            self.gap.told(message)
+            self.gap.told(peer, message)
         elif isinstance(message, Beat):
             self._leading.heard_beat(peer, message)
         elif isinstance(message, BeatReply):
