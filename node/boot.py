@@ -10,9 +10,10 @@ Laws:
 
 import asyncio
 import gc
-import signal
+import sys
 from asyncio import FIRST_COMPLETED
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -23,21 +24,21 @@ from quorate.consensus.machine import Filter
 from quorate.consensus.peer import Peer
 from quorate.consensus.ports import Ports
 from quorate.consensus.raft import Recovery
-from quorate.consensus.settings import PeerSettings
 from quorate.consensus.status import Check
 from quorate.node.builtin import builtin_handlers
 from quorate.node.clock import BootClock, seeded_entropy
 from quorate.node.config import ClusterConfig
 from quorate.node.disk import open_disk
 from quorate.node.history import SqliteHistory
-from quorate.node.http import HttpLimits, HttpServer, HttpSettings, create_server
+from quorate.node.http import HttpServer, create_server
 from quorate.node.http.ports import Floor
 from quorate.node.lag import LoopLag
+from quorate.node.parts import http_settings, peer_settings, staging_rules, transport_settings
 from quorate.node.registry import Registry
 from quorate.node.shell import Shell
 from quorate.node.tls import LiveTls, principal_of
 from quorate.node.tokens import LiveTokens
-from quorate.node.transport import Callbacks, PeerTls, Transport, TransportSettings
+from quorate.node.transport import Callbacks, PeerTls, Transport
 from quorate.node.version import VERSION
 from quorate.node.workers import WorkerPool
 from quorate.scheduling.handler import Declared, Handler
@@ -52,30 +53,6 @@ MIB = 1024 * 1024
 LAG_WINDOW_S = 5.0
 LAG_READY_MS = 1_000.0
 """A loop this late cannot keep heartbeats: the peer says so before the others notice."""
-EXIT_FATAL = 70
-"""EX_SOFTWARE: the peer ended because it could no longer be trusted; what the log says first is why."""
-
-
-def peer_settings(config: ClusterConfig, peer_id: str) -> PeerSettings:
-    peer, timeouts, limits = config.peer(peer_id), config.timeouts, config.limits
-    return PeerSettings(
-        me=peer_id,
-        voters=tuple(p.id for p in config.peers),
-        cluster=config.cluster,
-        http=f"{config.http_scheme}://{peer.http}",
-        region=peer.region,
-        capabilities=peer.capabilities,
-        version=VERSION,
-        heartbeat_s=timeouts.heartbeat_ms / 1000,
-        election_min_s=timeouts.election_min_ms / 1000,
-        election_max_s=timeouts.election_max_ms / 1000,
-        session_ttl_s=timeouts.session_ttl_s,
-        session_renew_s=timeouts.session_renew_s,
-        clock_rate_bound=timeouts.clock_rate_percent / 100,
-        max_skew_ms=int(timeouts.max_skew_s * 1000),
-        limits=config.replicated_limits,
-        free_space_floor_bytes=limits.free_disk_bytes,
-    )
 
 
 class Node:
@@ -94,6 +71,7 @@ class Node:
         self.me = config.peer(peer_id)
         self.settings = peer_settings(config, peer_id)
         self.registry = Registry((*builtin_handlers(config), *handlers))
+        _look_for_modules_beside(config)
         for module in config.modules:
             self.registry.load(module)
         self._found = found
@@ -166,16 +144,13 @@ class Node:
             self._loop,
             max_processes=workers.max,
             result_max_bytes=self.config.limits.result_bytes,
+            staging=staging_rules(self.config),
         )
 
     def _transport(self, random: Callable[[], float]) -> Transport:
         tls = self._tls
         return Transport(
-            TransportSettings(
-                me=self.me.id,
-                listen=(self.me.raft.host, self.me.raft.port),
-                hello_s=self.config.limits.pre_auth_s,
-            ),
+            transport_settings(self.config, self.me.id),
             {peer.id: (peer.raft.host, peer.raft.port) for peer in self.config.peers},
             Callbacks(
                 hello=self._hello,
@@ -330,51 +305,18 @@ class Node:
         await asyncio.wait([left], timeout=within_s)
 
 
+def _look_for_modules_beside(config: ClusterConfig) -> None:
+    """In the folder of the cluster file first, then wherever Python looks."""
+    folder = str(Path(config.source.file).absolute().parent)
+    if config.modules and folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
 def _keep_out_of_garbage_collection() -> None:
     """What was loaded lives long: a full collection need not walk it each time (it would stall the loop)."""
     gc.collect()
     gc.freeze()
 
 
-def http_settings(config: ClusterConfig, tokens: Mapping[str, str]) -> HttpSettings:
-    limits = config.limits
-    return HttpSettings(
-        request_s=config.timeouts.request_s,
-        attempt_timeout_s=config.timeouts.attempt_s,
-        names=frozenset(peer.http.host.lower() for peer in config.peers),
-        wants_login=config.http_wants_login,
-        tokens=tokens,
-        limits=HttpLimits(
-            args_bytes=limits.args_bytes,
-            request_bytes=limits.request_bytes,
-            request_tasks=limits.request_tasks,
-            connections=limits.connections,
-            strangers_per_address=limits.connections_per_address,
-            pre_auth_s=limits.pre_auth_s,
-            header_bytes=limits.header_bytes,
-        ),
-    )
-
-
 def _told(recovery: Recovery) -> dict[str, object]:
     return {"state": recovery.kind, "snapshot_index": recovery.snapshot_index, "last_index": recovery.last_index}
-
-
-async def _run(config: ClusterConfig, peer_id: str, found: bool) -> int:
-    node = Node(config, peer_id, found=found)
-    await node.start()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    ended = asyncio.ensure_future(node.ended())
-    asked = asyncio.ensure_future(stop.wait())
-    await asyncio.wait([ended, asked], return_when=FIRST_COMPLETED)
-    asked.cancel()
-    await node.stop()
-    return EXIT_FATAL if ended.done() else 0
-
-
-def run(config: ClusterConfig, peer_id: str, *, found: bool = False) -> int:
-    """Run one peer until SIGTERM or SIGINT; the process's exit code."""
-    return asyncio.run(_run(config, peer_id, found))

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from quorate.node.boot import Node
-from quorate.node.config import ClusterConfig, load
+from quorate.node.config import ClusterConfig, load, validated
 from quorate.scheduling.handler import Declared, Handler
 
 START_WITHIN_S = 30.0
@@ -40,7 +40,7 @@ class Peer:
         *,
         found: bool = False,
     ) -> None:
-        self.config = config if isinstance(config, ClusterConfig) else load(Path(config), peer_id)
+        self.config = validated(config, peer_id) if isinstance(config, ClusterConfig) else load(Path(config), peer_id)
         self.id = peer_id
         self._handlers = tuple(handlers)
         self._found = found

@@ -3,7 +3,7 @@
 Law: it is validated as a whole before anything starts, and every problem is told at once with file, line, key and fix.
 """
 
-from quorate.node.config.load import load
+from quorate.node.config.load import load, validated
 from quorate.node.config.model import (
     Address,
     ClusterConfig,
@@ -28,4 +28,5 @@ __all__ = [
     "TokensConfig",
     "WorkersConfig",
     "load",
+    "validated",
 ]

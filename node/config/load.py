@@ -38,7 +38,11 @@ def load(path: Path | str, peer_id: str | None = None) -> ClusterConfig:
     config = walk.struct(ClusterConfig, plain, "")
     if walk.problems or not isinstance(config, ClusterConfig):
         raise ConfigError(_by_line([*walk.problems, *_among_the_sound(config, walk, source)]))
-    config = structs.replace(config, source=source)
+    return validated(structs.replace(config, source=source), peer_id)
+
+
+def validated(config: ClusterConfig, peer_id: str | None = None) -> ClusterConfig:
+    """The configuration with its warnings, as `load` gives it; for one built in code. Raises ConfigError."""
     problems, warnings = check.examine(config)
     if peer_id is not None:
         more, further = files.examine(config, peer_id)

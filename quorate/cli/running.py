@@ -1,8 +1,11 @@
 """`quorate peer` runs a peer in this process; `quorate up` runs all peers of a file as processes of their own."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
+
+from quorate.cli.endings import Ended, Exit
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -13,12 +16,20 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--found", is_flag=True, help="Found a new cluster with the peers that answer, though not all do (a majority must)."
 )
-def peer(file: Path, peer_id: str, found: bool) -> int:
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the log, which goes to stderr."
+)
+def peer(file: Path, peer_id: str, found: bool, log_format: Literal["text", "json"]) -> int:
     """Run the peer ID of the cluster FILE, until SIGTERM or Ctrl-C."""
-    from quorate.node.boot import run
     from quorate.node.config import load
+    from quorate.node.logs import write_logs
+    from quorate.node.process import CannotStart, run
 
-    return run(load(file, peer_id), peer_id, found=found)
+    write_logs(log_format)
+    try:
+        return run(load(file, peer_id), peer_id, found=found)
+    except CannotStart as refused:
+        raise Ended(str(refused), refused.to_do, Exit.REFUSED) from refused
 
 
 @click.command()
