@@ -1,0 +1,134 @@
+"""kill -9 on real processes with real disks: what was acknowledged is there (promise 1)."""
+
+import itertools
+import signal
+import threading
+import time
+
+import pytest
+
+from tests.live.processes import LiveCluster
+from tests.polling import eventually
+
+
+class Load:
+    """Submits through all peers in turn until stopped; remembers what was acknowledged with 201."""
+
+    def __init__(self, cluster: LiveCluster) -> None:
+        self._cluster = cluster
+        self._stop = threading.Event()
+        self.acknowledged: dict[str, str] = {}
+        """Key -> id of the task."""
+        self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(3)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, worker: int) -> None:
+        for number in itertools.count():
+            key = f"{worker}-{number}"
+            for peer in itertools.islice(itertools.cycle(self._cluster.ids), number % 3, number % 3 + 60):
+                if self._stop.is_set():
+                    return
+                task = {"handler": "builtin.echo", "args": {"key": key}, "key": key}
+                status, told = self._cluster.ask(peer, "POST", "/v1/tasks", task, timeout_s=5.0)
+                if status == 201:
+                    self.acknowledged[key] = told["id"]
+                    break
+
+    def gets_on(self, by: int, within_s: float = 60.0) -> None:
+        before = len(self.acknowledged)
+        eventually(lambda: len(self.acknowledged) >= before + by, within_s, "the load gets on")
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30.0)
+
+
+def everything_is_there(cluster: LiveCluster, load: Load) -> None:
+    """Every acknowledged task has succeeded, with the answer to its own arguments, on every peer."""
+    assert len(set(load.acknowledged.values())) == len(load.acknowledged)
+    for peer in cluster.ids:
+        told = cluster.ends_of(peer, load.acknowledged.values())
+        for key, task in load.acknowledged.items():
+            line = told[task]
+            assert line.get("state") == "succeeded", f"{key} was acknowledged; {peer} tells {line}"
+            assert line["result"] == {"key": key}
+
+
+@pytest.mark.timeout(240)
+def test_killing_the_leader_under_load_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
+    """Two leaders in a row; the killed peer comes back by itself and answers for everything."""
+    kill_leaders(cluster, times=2)
+
+
+@pytest.mark.slow  # ten leaders
+@pytest.mark.timeout(600)
+def test_killing_ten_leaders_under_load_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
+    kill_leaders(cluster, times=10)
+
+
+def kill_leaders(cluster: LiveCluster, times: int) -> None:
+    load = Load(cluster)
+    for _ in range(times):
+        load.gets_on(by=50)
+        leader = cluster.leader()
+        assert leader is not None
+        cluster.kill(leader)
+        load.gets_on(by=20)
+        cluster.start(leader)
+        cluster.wait_until_ready(leader)
+    load.stop()
+    everything_is_there(cluster, load)
+
+
+@pytest.mark.timeout(240)
+def test_killing_all_three_in_the_same_instant_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
+    """Twice. No peer is left to remember: what comes back comes from the disks."""
+    kill_all(cluster, times=2)
+
+
+@pytest.mark.slow  # all three, ten times
+@pytest.mark.timeout(600)
+def test_killing_all_three_ten_times_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
+    kill_all(cluster, times=10)
+
+
+def kill_all(cluster: LiveCluster, times: int) -> None:
+    load = Load(cluster)
+    for _ in range(times):
+        load.gets_on(by=50)
+        cluster.kill(*cluster.ids)
+        cluster.start()
+        cluster.wait_until_ready()
+    load.stop()
+    everything_is_there(cluster, load)
+
+
+def test_a_stopped_peer_leaves_in_peace(cluster: LiveCluster) -> None:
+    """SIGTERM: exit code 0, and a long task it ran goes on elsewhere at once: handed back, not lost with the peer."""
+    tasks = [cluster.submitted("a", "builtin.sleep", args={"seconds": 9}) for _ in range(6)]
+    eventually(lambda: any(cluster.task("b", task)["peer"] == "a" for task in tasks), 20.0, "a runs one of them")
+    cluster.signal("a", signal.SIGTERM)
+    began = time.monotonic()
+    assert cluster.ended("a") == 0, cluster.log("a")
+    assert time.monotonic() - began < 14.0, "stop_s is 10"
+    for told in cluster.ends_of("b", tasks).values():
+        assert told["state"] == "succeeded"
+        assert told["peer"] != "a" or told["attempt"] == 1
+
+
+def test_a_peer_without_a_majority_answers_503_within_the_deadline_of_the_request(cluster: LiveCluster) -> None:
+    """Never a hang, and it says that nothing was done."""
+    cluster.kill("b", "c")
+    task = {"handler": "builtin.noop"}
+
+    def refused() -> bool:
+        began = time.monotonic()
+        status, told = cluster.ask("a", "POST", "/v1/tasks", task, timeout_s=20.0)
+        assert time.monotonic() - began < 13.0, "the deadline of a request is 10 s"
+        return status == 503 and told["outcome"] == "refused"
+
+    eventually(refused, 60.0, "503 with outcome refused")
+    assert cluster.ask("a", "GET", "/livez")[0] == 200
+    assert cluster.ask("a", "GET", "/readyz")[0] == 503
