@@ -1,87 +1,21 @@
 """The promises of the contract that need a whole cluster to be shown, each by the moment that would break it."""
 
-from collections.abc import Callable
-
 import pytest
 
-from quorate.consensus.commands import Done, Outcome, Refused, Unknown
-from quorate.netsim.world import World
-from quorate.scheduling.task import NewTask, State, TaskId
-
-
-class Asked:
-    """A request and what was answered."""
-
-    def __init__(self) -> None:
-        self.outcome: Outcome | None = None
-        self.answers = 0
-
-    def __call__(self, outcome: Outcome, _index: int) -> None:
-        self.outcome = outcome
-        self.answers += 1
-
-    @property
-    def answered(self) -> bool:
-        return self.outcome is not None
-
-    @property
-    def task(self) -> TaskId:
-        assert isinstance(self.outcome, Done), self.outcome
-        return TaskId(self.outcome.value[0])
-
-
-def cluster(seed: int = 1, peers: int = 3) -> World:
-    world = World(seed, peers)
-    for peer in world.ids:
-        world.start(peer)
-    assert world.run_until(lambda: all(has_session(world, p) for p in world.ids), 15.0), "the cluster did not come up"
-    return world
-
-
-def has_session(world: World, peer_id: str) -> bool:
-    peer = world.running(peer_id)
-    return peer is not None and peer.proctor.trusted(peer.now())
-
-
-def submit(
-    world: World,
-    peer_id: str,
-    *,
-    key: str = "",
-    digest: bytes = b"",
-    handler: str = "sim.work",
-    deadline_s: float = 10.0,
-    held: bool = False,
-) -> Asked:
-    peer = world.running(peer_id)
-    assert peer is not None
-    asked = Asked()
-    task = NewTask(id=peer.new_id(), handler=handler, args=b"{}", key=key, digest=digest, held=held)
-    peer.submit([task], peer.now() + deadline_s, asked)
-    world.touch(peer_id)
-    return asked
-
-
-def leader_id(world: World) -> str:
-    leader = world.leader()
-    assert leader is not None
-    return leader.id
-
-
-def others(world: World, peer_id: str) -> list[str]:
-    return [peer for peer in world.ids if peer != peer_id]
-
-
-def ended_everywhere(world: World, task: TaskId) -> Callable[[], bool]:
-    def condition() -> bool:
-        for machine in world.live():
-            assert machine.peer is not None
-            found = machine.peer.find(task)
-            if found is None or found.state is not State.SUCCEEDED and found.state is not State.FAILED:
-                return False
-        return True
-
-    return condition
+from quorate.consensus.commands import Cancel, Done, Refused, Unknown
+from quorate.scheduling.task import State, TaskId
+from tests.netsim.cluster import (
+    Asked,
+    answered,
+    cluster,
+    ended_everywhere,
+    has_session,
+    leader_id,
+    others,
+    running,
+    submit,
+    work_of,
+)
 
 
 def test_promise_1_an_acknowledged_task_survives_power_loss_of_all_peers_at_once() -> None:
@@ -102,6 +36,17 @@ def test_promise_1_no_answer_comes_before_a_majority_has_flushed() -> None:
     world = cluster()
     leader = leader_id(world)
     for peer in others(world, leader):
+        world.machines[peer].disk.flush_s = (100.0, 100.0)
+    asked = submit(world, leader, deadline_s=5.0)
+    world.run(4.0)
+    assert not isinstance(asked.outcome, Done)
+
+
+def test_promise_1_a_leader_does_not_count_its_own_disk_before_it_has_flushed() -> None:
+    """With its disk and one follower's standing still, one flushed disk of three is no majority."""
+    world = cluster()
+    leader = leader_id(world)
+    for peer in (leader, others(world, leader)[0]):
         world.machines[peer].disk.flush_s = (100.0, 100.0)
     asked = submit(world, leader, deadline_s=5.0)
     world.run(4.0)
@@ -149,7 +94,7 @@ def test_promise_6_the_same_key_gives_the_first_answer_on_any_peer_and_after_eve
     assert world.run_until(lambda: all(has_session(world, p) for p in world.ids), 15.0)
     for peer in world.ids:
         again = submit(world, peer, key="k", digest=b"d" * 16)
-        assert world.run_until(lambda again=again: again.answered, 10.0)
+        assert answered(world, again)
         assert again.task == first.task
     reused = submit(world, "b", key="k", digest=b"e" * 16)
     assert world.run_until(lambda: reused.answered, 10.0)
@@ -186,9 +131,34 @@ def test_promise_2_and_3_a_frozen_worker_that_comes_back_cannot_commit_and_its_f
         assert found.fence == attempts[-1][1]
 
 
-def test_promise_4_a_peer_distrusts_its_session_before_the_cluster_gives_its_work_away() -> None:
+def test_promise_2_a_result_under_an_old_fence_does_not_end_the_newer_attempt() -> None:
+    """Frozen past its session, thawed while the next attempt is still running elsewhere: its result comes too late."""
+    world = cluster(seed=8)
+    frozen = others(world, leader_id(world))[0]
+    work_of(world, frozen).run_s, work_of(world, frozen).failing = (1.0, 1.1), 0.0
+    for peer in others(world, frozen):
+        work_of(world, peer).run_s, work_of(world, peer).failing = (30.0, 31.0), 0.0
+    asked = submit(world, frozen)
+    assert world.run_until(lambda: running(world, frozen).attempts.held > 0, 5.0)
+    world.freeze(frozen)
+    world.run(12.0)
+    world.thaw(frozen)
+    assert world.run_until(lambda: bool(world.ran), 5.0), "the frozen attempt never came to an end"
+    world.run(3.0)
+    task = running(world, leader_id(world)).machine.tasks.get(asked.task)
+    assert task is not None, f"the attempt under fence {world.ran[0].fence} has ended the task"
+    assert (task.state, task.attempt, task.fence > world.ran[0].fence) == (State.RUNNING, 2, True)
+    assert world.run_until(ended_everywhere(world, asked.task), 40.0)
+    found = running(world, frozen).find(asked.task)
+    assert found is not None
+    assert found.fence == task.fence
+
+
+@pytest.mark.parametrize("link_s", [0.001, 0.1])
+def test_promise_4_a_peer_distrusts_its_session_before_the_cluster_gives_its_work_away(link_s: float) -> None:
     """Cut off with a clock 4 % slow: it tells its handlers before anybody else gets the task."""
     world = cluster(seed=4)
+    world.network.delay_s = (link_s / 2, link_s)
     slow = others(world, leader_id(world))[0]
     machine = world.machines[slow]
     moments: dict[str, float] = {}
@@ -215,6 +185,21 @@ def test_promise_4_a_peer_distrusts_its_session_before_the_cluster_gives_its_wor
         assert world.run_until(given_away, 20.0)
         moments["given away"] = world.now
     assert moments["lost"] < moments["given away"]
+
+
+def test_promise_4_a_wall_clock_that_jumps_an_hour_takes_nothing_from_anybody() -> None:
+    """Leases count by monotonic clocks: the leader's wall clock, set forward or back, ends no session and no attempt."""
+    for jump_ms in (3_600_000, -3_600_000):
+        world = cluster(seed=9)
+        for peer in world.ids:
+            work_of(world, peer).run_s, work_of(world, peer).failing = (15.0, 16.0), 0.0
+        submitted = [submit(world, peer) for peer in world.ids]
+        assert world.run_until(lambda: sum(running(world, p).attempts.held for p in world.ids) == 3, 5.0)
+        world.machines[leader_id(world)].clock.wall_offset_ms += jump_ms
+        for asked in submitted:
+            assert world.run_until(ended_everywhere(world, asked.task), 30.0)
+        assert [ran.attempt for ran in world.ran] == [1, 1, 1]
+        assert not any(work_of(world, peer).lost_told for peer in world.ids)
 
 
 @pytest.mark.parametrize("peer", ["a", "b", "c"])
@@ -247,6 +232,78 @@ def test_promise_5_a_cut_off_leader_gives_no_read_point() -> None:
     assert seen == [None]
 
 
+def test_promise_5_a_cut_off_follower_gives_no_read_point() -> None:
+    """What it has is what it last heard, and the others may have gone on."""
+    world = cluster(seed=6)
+    follower = others(world, leader_id(world))[0]
+    with world.partition(follower):
+        seen: list[int | None] = []
+        running(world, follower).read(running(world, follower).now() + 3.0, seen.append)
+        world.touch(follower)
+        assert world.run_until(lambda: bool(seen), 3.1)
+    assert seen == [None]
+
+
+def test_promise_5_a_replica_that_lags_answers_only_when_it_has_caught_up() -> None:
+    """A read point is given out when the own replica has reached it, not when it is known."""
+    world = cluster(seed=11)
+    slow = others(world, leader_id(world))[0]
+    world.machines[slow].disk.flush_s = (1.0, 1.0)
+    asked = submit(world, leader_id(world), held=True)
+    assert world.run_until(lambda: asked.answered, 10.0)
+    reader = running(world, slow)
+    assert reader.find(asked.task) is None, "it has the task already: this test shows nothing"
+    seen: list[bool] = []
+    reader.read(reader.now() + 9.0, lambda index: seen.append(reader.find(asked.task) is not None))
+    world.touch(slow)
+    assert world.run_until(lambda: bool(seen), 9.1)
+    assert seen == [True]
+
+
+def test_promise_5_a_stale_answer_states_its_age() -> None:
+    """The age of what a peer knows is how long ago it heard a leader; a leader's, how long ago it heard a majority."""
+    world = cluster(seed=12)
+    leader = leader_id(world)
+    for lonely in (leader, others(world, leader)[0]):
+        with world.partition(lonely):
+            world.run(7.0)
+            assert running(world, lonely).status().stale_s >= 6.5
+        world.run(3.0)
+        assert running(world, lonely).status().stale_s < 1.0
+
+
+def test_promise_7_what_the_state_refuses_is_told_as_refused_and_nothing_has_changed() -> None:
+    """Whichever peer asks: a refusal of the log is never told as done."""
+    world = cluster(seed=13)
+    for peer_id in world.ids:
+        peer = running(world, peer_id)
+        asked, nobody = Asked(), peer.new_id()
+        peer.call(Cancel(nobody), peer.now() + 5.0, asked)
+        world.touch(peer_id)
+        assert world.run_until(lambda asked=asked: asked.answered, 5.1)
+        assert isinstance(asked.outcome, Refused)
+        assert asked.outcome.reason == "not_found"
+        assert peer.find(nobody) is None
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [b"", b"\xc1", b"\xff" * 300, b"\x94\x01\x01\xc2\x91\x95\xa1x\x01\x01\x00\xc4\x01\xc1", b"\x91" * 100_000],
+    ids=["nothing", "no-code", "noise", "no-command", "deep"],
+)
+def test_promise_9_nothing_that_reaches_the_log_can_stop_a_peer(entry: bytes) -> None:
+    """However it came there: every peer applies it, none changes by it, and work goes on."""
+    world = cluster(seed=14)
+    leader = running(world, leader_id(world))
+    assert leader.raft.propose(entry)
+    at = leader.raft.last_index
+    world.touch(leader.id)
+    assert world.run_until(lambda: all(running(world, p).raft.applied_index >= at for p in world.ids), 5.0)
+    asked = submit(world, "b")
+    assert world.run_until(lambda: asked.answered, 5.0)
+    assert world.run_until(ended_everywhere(world, asked.task), 20.0)
+
+
 def test_writes_go_on_within_two_seconds_of_losing_the_leader() -> None:
     """At default settings, counted from the kill to the next answered write."""
     for seed in range(5):
@@ -255,7 +312,7 @@ def test_writes_go_on_within_two_seconds_of_losing_the_leader() -> None:
         world.kill(leader)
         killed_at = world.now
         asked = submit(world, others(world, leader)[0])
-        assert world.run_until(lambda asked=asked: asked.answered, 10.0)
+        assert answered(world, asked)
         assert isinstance(asked.outcome, Done)
         assert world.now - killed_at < 2.0, f"seed {seed}: {world.now - killed_at:.2f} s"
 
@@ -271,3 +328,44 @@ def test_a_wiped_disk_does_not_vote_under_its_old_name_until_the_majority_has_ta
     assert not peer.raft.is_voter(wiped)
     assert world.run_until(lambda: peer.raft.is_voter(wiped), 20.0), "it was never taken back"
     assert peer.find(asked.task) is not None
+
+
+def test_promise_5_a_read_waits_until_a_refilled_peer_has_its_history_again() -> None:
+    """A peer that came back without its ended tasks never answers that there is no such task."""
+    world = cluster(seed=8)
+    asked = submit(world, "a")
+    assert answered(world, asked)
+    assert world.run_until(ended_everywhere(world, asked.task), 20.0)
+    world.run(40.0)  # long enough for the stub to leave the state
+    lost = others(world, leader_id(world))[0]
+    world.kill(lost)
+    world.machines[lost].history.wipe()
+    reader = world.start(lost)
+    seen: list[int | None] = []
+    reader.read(reader.now() + 10.0, seen.append)
+    world.touch(lost)
+    assert world.run_until(lambda: bool(seen), 10.1)
+    assert seen[0] is not None
+    assert reader.find(asked.task) is not None
+
+
+def test_rows_that_every_peer_has_lost_do_not_stop_the_cluster() -> None:
+    """All history files deleted at once: what is gone is gone, and reads go on."""
+    world = cluster(seed=9)
+    asked = submit(world, "a")
+    assert answered(world, asked)
+    assert world.run_until(ended_everywhere(world, asked.task), 20.0)
+    world.run(40.0)
+    for peer in world.ids:
+        world.kill(peer)
+        world.machines[peer].history.wipe()
+    for peer in world.ids:
+        world.start(peer)
+    assert world.run_until(lambda: all(has_session(world, p) for p in world.ids), 15.0)
+    reader = world.running("a")
+    assert reader is not None
+    seen: list[int | None] = []
+    reader.read(reader.now() + 10.0, seen.append)
+    world.touch("a")
+    assert world.run_until(lambda: bool(seen), 10.1)
+    assert seen[0] is not None
