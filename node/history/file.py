@@ -1,7 +1,7 @@
 """The file of ended tasks: its tables, how it is opened, and what is said when it cannot be used.
 
 Law: a missing file is made anew, because that is how a damaged one is mended; a damaged or foreign one is refused
-with its name and the way out, and never replaced.
+with its name and the way out, and never replaced. Nothing is written outside its folder.
 """
 
 import sqlite3
@@ -93,7 +93,10 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 def _connect(path: Path) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+        # Otherwise each large batch spills records into a file in the machine's temporary folder.
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
     except sqlite3.Error as error:
         raise HistoryError(f"{path} cannot be opened: {error}; check the folder and its permissions") from error
 
