@@ -53,6 +53,7 @@ class Following:
         if self._term != term:
             self._term, self._verified, self._epoch = term, 0, 0
             self._probe = self._told_probe = 0
+            self._told_epoch = -1
         return True
 
     def on_append(self, frm: PeerId, message: Append) -> None:
