@@ -27,6 +27,10 @@ FINISH_DEADLINE_S = 3_600.0
 forget it.
 """
 CLAIM_DEADLINE_S = 5.0
+WORTH_A_CLAIM = 4
+"""While a claim is under way, free places below this share of all (one in so many) wait for its answer: one claim for
+many tasks instead of many for one. Nothing waits while none is under way.
+"""
 
 
 def _enough(_outcome: Outcome) -> None:
@@ -78,7 +82,10 @@ class Attempts:
         return min(own, granted) - self._planner.claiming
 
     def step(self, now: float) -> None:
-        chosen = self._planner.choose(self._peer.machine, self.free(), now)
+        free = self.free()
+        if self._planner.claiming and free * WORTH_A_CLAIM < self.places:
+            free = 0  # the answer of the claim under way finds more places free
+        chosen = self._planner.choose(self._peer.machine, free, now)
         if chosen:
             self._claim([(task.id, task.attempt) for task in chosen], self._peer.proposer.offer_reserved)
 

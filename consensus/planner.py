@@ -5,22 +5,34 @@ it safe when they do. A ready task that its favourite does not take is open to t
 `claim_patience`, so a frozen favourite delays nobody for long.
 """
 
+from typing import NamedTuple
+
 from quorate.consensus.commands import SessionInfo
 from quorate.consensus.machine import Machine
 from quorate.consensus.ports import PeerId
-from quorate.scheduling.placement import affinity
+from quorate.scheduling.placement import by_affinity
 from quorate.scheduling.task import Task, TaskId
 
 LOOK_AHEAD = 64
 """Ready tasks looked at beyond what should be enough, so that tasks waiting for patience do not hide others."""
 
 
+class Sight(NamedTuple):
+    """A ready task at the head that is another peer's to take."""
+
+    since: float
+    """When this replica first saw it so."""
+    ranked: tuple[PeerId, ...]
+    """All peers, its favourite first."""
+
+
 class Planner:
     def __init__(self, me: PeerId, patience_s: float) -> None:
         self._me = me
         self._patience_s = patience_s
-        self._seen: dict[TaskId, float] = {}
-        """When this replica first saw a ready task at the head that is another peer's to take."""
+        self._seen: dict[TaskId, Sight] = {}
+        self._ranked: frozenset[PeerId] = frozenset()
+        """The peers ranked in what was seen."""
         self._claiming: set[TaskId] = set()
         self._offers: dict[PeerId, tuple[SessionInfo, frozenset[str]]] = {}
         self._wake_at = float("inf")
@@ -29,48 +41,44 @@ class Planner:
         """Up to `free` tasks to claim now, in order. The caller reports each by `claimed` and `settled`."""
         self._wake_at = float("inf")
         mine = machine.sessions.get(self._me)
-        if free <= 0 or mine is None or machine.ready_count <= len(self._claiming):
+        if mine is None or machine.ready_count <= len(self._claiming):
             self._seen.clear()
             return []
+        if free <= 0:
+            return []  # what was seen stays seen: a frozen favourite's tasks grow older while we are busy
         places = self._places(machine, free)
+        if places.keys() != self._ranked:
+            self._ranked = frozenset(places)
+            self._seen.clear()
+        offered = {peer: self._offered(peer, session.info) for peer, session in machine.sessions.items()}
         look = free * len(places) + len(self._claiming) + LOOK_AHEAD
         chosen: list[Task] = []
-        seen: dict[TaskId, float] = {}
+        seen: dict[TaskId, Sight] = {}
         for task in machine.ready_head(mine.info.handlers, look):
             if task.id in self._claiming:
                 continue
-            since = self._seen.get(task.id, now)
-            if self._is_mine(machine, task, places, now - since):
+            sight = self._seen.get(task.id)
+            if sight is None:
+                sight = Sight(now, by_affinity(task.id, places))
+            able = [peer for peer in sight.ranked if places[peer] > 0 and task.handler in offered[peer]]
+            if now - sight.since >= self._patience_s * able.index(self._me):
                 chosen.append(task)
                 places[self._me] -= 1
                 if len(chosen) == free:
                     break
             else:
-                seen[task.id] = since
+                places[able[0]] -= 1
+                seen[task.id] = sight
         self._seen = seen
         if seen:
             self._wake_at = now + self._patience_s
         return chosen
 
     def _places(self, machine: Machine, free: int) -> dict[PeerId, int]:
+        """The deal so far: a task dealt to a peer takes one of its places."""
         places = {peer: session.slots - session.running for peer, session in machine.sessions.items()}
         places[self._me] = free
         return places
-
-    def _is_mine(self, machine: Machine, task: Task, places: dict[PeerId, int], waited_s: float) -> bool:
-        """`places` is the deal so far: a task dealt to another takes one of its places."""
-        ranked = sorted(
-            (-affinity(task.id, peer), peer)
-            for peer, free in places.items()
-            if free > 0 and task.handler in self._offered(peer, machine.sessions[peer].info)
-        )
-        free_peers = [peer for _, peer in ranked]
-        if self._me not in free_peers:
-            return False
-        if waited_s >= self._patience_s * free_peers.index(self._me):
-            return True
-        places[free_peers[0]] -= 1
-        return False
 
     def _offered(self, peer: PeerId, info: SessionInfo) -> frozenset[str]:
         known = self._offers.get(peer)
