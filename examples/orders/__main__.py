@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -53,12 +54,17 @@ from examples.orders.run import Figures, run
 )
 @click.option("--keep", is_flag=True, help="Leave the folder behind also when all is well.")
 def main(count: int, source: Path | None, seed: int, no_key_check: bool, data_folder: Path | None, keep: bool) -> None:
+    # Stopped politely, it stops its children first, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     console = Console()
     folder = _folder(data_folder)
     try:
         submissions = _orders(console, source, count, seed)
         (folder / "orders.ndjson").write_bytes(b"".join(write_ndjson(submissions)))
         figures = _play(console, submissions, folder, seed, key_check=not no_key_check)
+    except KeyboardInterrupt:
+        console.print(f"\nStopped before the end, and with it every peer. What was written is in {folder}")
+        sys.exit(130)
     except (DemoFailed, ValueError, OSError) as error:
         console.print(f"[bold red]The demo failed:[/] {error}", highlight=False)
         console.print(f"Everything that was written is in {folder}", highlight=False)
