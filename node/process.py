@@ -58,7 +58,7 @@ def run(config: ClusterConfig, peer_id: str, *, found: bool = False) -> int:
     try:
         return asyncio.run(_run(config, peer_id, found))
     except OF_THE_FOLDER as error:
-        to_do = f"The data folder is {config.peer(peer_id).data}; nothing in it was changed."
+        to_do = f"The data folder is {config.peer(peer_id).data}; its log and snapshots are as they were."
         raise CannotStart(peer_id, str(error), to_do) from error
     except OF_ITS_SURROUNDINGS as error:
         raise CannotStart(peer_id, _words(error), "Mend that and start it again; nothing was changed.") from error

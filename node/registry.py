@@ -8,9 +8,14 @@ import importlib
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 from quorate.scheduling.handler import Declared, Handler
+
+
+_OURS = str(Path(__file__).parent.parent)
+"""The folder of this package; a user's module is never in it."""
 
 
 class UnusableModule(Exception):
@@ -104,8 +109,8 @@ def _unusable(module: str, error: BaseException) -> UnusableModule:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<frozen importlib")
     ]
-    # The first frames are this file's and importlib's own.
-    foreign = [frame for frame in frames if frame.filename not in {__file__, importlib.__file__}]
+    # The place to look at is in the user's code, not where this package refused it, nor where importlib was called.
+    foreign = [frame for frame in frames if not frame.filename.startswith((_OURS, importlib.__file__))]
     if not foreign:
         return UnusableModule(module, problem)
     return UnusableModule(module, problem, foreign[-1].filename, foreign[-1].lineno or 0)
