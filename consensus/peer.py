@@ -69,6 +69,7 @@ class Peer:
                 election_max_s=settings.election_max_s,
                 snapshot_entries=settings.snapshot_entries,
                 snapshot_bytes=settings.snapshot_bytes,
+                keep_entries=settings.keep_entries,
             ),
             clock=ports.clock,
             entropy=ports.entropy,
