@@ -62,10 +62,14 @@ class HistoryGap:
         self._lacking.clear()
         stubs = sorted((stub for stub in machine.ended.values() if stub.packed), key=lambda stub: stub.end_seq)
         self._have = history.last_end()
-        missing = [stub for stub in stubs if stub.end_seq > self._have]
-        if missing and missing[0].end_seq == self._have + 1:
-            history.fill([record for stub in missing if (record := stub.record) is not None])
-            self._have = missing[-1].end_seq
+        rows: list[Task] = []
+        for stub in stubs:
+            # Behind a hole nothing is taken: a stub that dependants keep says nothing of the ends after it.
+            if stub.end_seq == self._have + 1 and (record := stub.record) is not None:
+                rows.append(record)
+                self._have = stub.end_seq
+        if rows:
+            history.fill(rows)
         self._give_up_if_nobody_has_them()
 
     def _give_up_if_nobody_has_them(self) -> None:
@@ -110,12 +114,15 @@ class HistoryGap:
         self._peer.send(self._asked, AskHistory(self._have, self._goal))
 
     def asked(self, peer: PeerId, message: AskHistory) -> None:
-        """Only a peer without a gap of its own has an answer."""
+        """Only a peer without a gap of its own has an answer, and only for what it has seen end."""
         if not self.closed:
             self._peer.send(peer, HistoryRows([], 0))
             return
-        rows = self._peer.ports.history.rows_between(message.after_end, message.upto_end, PAGE_BYTES)
-        upto = rows[-1].end_seq if rows else message.upto_end
+        upto = min(message.upto_end, self._peer.machine.end_seq)
+        if upto <= message.after_end:
+            return
+        rows = self._peer.ports.history.rows_between(message.after_end, upto, PAGE_BYTES)
+        upto = rows[-1].end_seq if rows else upto
         self._peer.send(peer, HistoryRows([_encoder.encode(row) for row in rows], upto))
 
     def told(self, peer: PeerId, message: HistoryRows) -> None:
