@@ -6,6 +6,7 @@ that was broken.
 
 from quorate.consensus.machine import Machine as State
 from quorate.consensus.peer import Peer
+from quorate.netsim.work import result_of
 from quorate.netsim.world import Machine, World
 from quorate.scheduling.task import State as TaskState
 from quorate.scheduling.task import TaskId
@@ -92,3 +93,7 @@ def check_one_result(world: World, peer: Peer, accepted: list[TaskId]) -> None:
             raise Violation(f"task {task_id} was acknowledged and is gone")
         if task.state is TaskState.SUCCEEDED and (task.id, task.fence) not in ran:
             raise Violation(f"task {task_id} succeeded under fence {task.fence}, under which nothing ran")
+        if task.state is TaskState.SUCCEEDED and task.result != result_of(task.fence):
+            raise Violation(
+                f"task {task_id} succeeded under fence {task.fence} with the result {task.result!r} of another"
+            )

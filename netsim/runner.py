@@ -13,6 +13,8 @@ from quorate.netsim.world import World
 from quorate.scheduling.task import ENDED
 
 HEAL_WITHIN_S = 60.0
+STUBS_GONE_S = 17.0
+"""By then the state has forgotten what has ended, and only history can answer for it."""
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -34,6 +36,7 @@ class Profile(msgspec.Struct, frozen=True):
     snapshot_entries: int = 50_000
     pause_s: float = 1.0
     delay_s: tuple[float, float] = (0.0001, 0.002)
+    flush_s: tuple[float, float] = (0.0002, 0.001)
 
 
 PROFILES = {
@@ -42,6 +45,7 @@ PROFILES = {
         Profile("plain"),
         Profile("compaction", snapshot_entries=40, rate=40.0),
         Profile("power", power=2.0, kill=0.2, everybody=0.5, snapshot_entries=200),
+        Profile("slow-disks", power=2.0, kill=0.2, everybody=1.0, snapshot_entries=200, flush_s=(0.002, 0.06)),
         Profile("five", peers=5, cut=2.0),
         Profile("slow-links", delay_s=(0.01, 0.12), rate=40.0, pause_s=2.0),
         Profile("clocks", clock=2.0),
@@ -183,6 +187,8 @@ def run(seed: int, profile: Profile) -> Report:
         me=peer, voters=world.ids, cluster="sim", snapshot_entries=profile.snapshot_entries
     )
     safety = SafetyChecker(world)
+    for machine in world.machines.values():
+        machine.disk.flush_s = profile.flush_s
     for peer in world.ids:
         world.start(peer)
     if not world.run_until(lambda: world.leader() is not None, 10.0):
@@ -198,6 +204,10 @@ def run(seed: int, profile: Profile) -> Report:
     if not world.run_until(lambda: settled(world, clients), HEAL_WITHIN_S):
         raise Violation(f"not settled {HEAL_WITHIN_S} s after everything healed: {unsettled(world, clients)}")
     _final_checks(world, clients, safety)
+    world.run(STUBS_GONE_S)
+    for machine in world.live():
+        assert machine.peer is not None
+        check_one_result(world, machine.peer, list(clients.accepted.values()))
     return Report(
         seed, profile.name, round(world.now, 3), len(clients.accepted), len(world.ran), nemesis.faults, world.digest
     )

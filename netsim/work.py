@@ -22,6 +22,11 @@ class Ran(NamedTuple):
     how: str
 
 
+def result_of(fence: int) -> bytes:
+    """What an attempt that succeeds returns: it names itself, so that a checker sees whose result was committed."""
+    return b'{"fence":%d}' % fence
+
+
 class SimWork:
     """`ports.Work` of one running peer. `done(task, fence, ending)` goes to the peer in virtual time."""
 
@@ -54,7 +59,7 @@ class SimWork:
         if self._entropy.random() < self.failing:
             self._report(attempt, "failed", Failed(TaskError("SimulatedError", "drawn from the seed")))
         else:
-            self._report(attempt, "succeeded", Succeeded(b'{"fence":%d}' % attempt.fence))
+            self._report(attempt, "succeeded", Succeeded(result_of(attempt.fence)))
 
     def _report(self, attempt: Attempt, how: str, ending: Ending) -> None:
         self._record(attempt, how)

@@ -24,6 +24,10 @@ class Asked:
     def answered(self) -> bool:
         return self.outcome is not None
 
+    def is_answered(self) -> bool:
+        """For waiting in a loop, where a lambda would look at the loop's last turn."""
+        return self.answered
+
     @property
     def task(self) -> TaskId:
         assert isinstance(self.outcome, Done), self.outcome
@@ -82,7 +86,7 @@ def ended_everywhere(world: World, task: TaskId) -> Callable[[], bool]:
         for machine in world.live():
             assert machine.peer is not None
             found = machine.peer.find(task)
-            if found is None or found.state is not State.SUCCEEDED and found.state is not State.FAILED:
+            if found is None or (found.state is not State.SUCCEEDED and found.state is not State.FAILED):
                 return False
         return True
 

@@ -13,7 +13,7 @@ from quorate.consensus.proposer import Proposer, Reply
 from quorate.consensus.settings import PeerSettings
 from quorate.netsim.network import Port
 from quorate.netsim.world import World
-from quorate.scheduling.task import Attempt, Succeeded, TaskId
+from quorate.scheduling.task import Attempt, Succeeded, Task, TaskId
 from tests.consensus.machine.log import Log, id_of, new
 from tests.netsim.cluster import cluster, leader_id, others, running, submit
 
@@ -57,7 +57,7 @@ def test_a_task_is_running_when_its_submission_is_answered_on_an_idle_cluster() 
     world = cluster(seed=22)
     for peer_id in world.ids:
         asked = submit(world, peer_id)
-        assert world.run_until(lambda asked=asked: asked.answered, 5.0)
+        assert world.run_until(asked.is_answered, 5.0)
         assert running(world, peer_id).attempts.held == 1, f"{peer_id} was told of its task before it had claimed it"
         world.run(2.0)
 
@@ -86,12 +86,18 @@ class Surroundings:
     def __init__(self, machine: Machine, settings: PeerSettings) -> None:
         self.machine = machine
         self.proposer = Proposer("a", 1, 100)
-        self.proctor = Proctor(settings, 1, self._opened, lambda: None)
+        self.proctor = Proctor(settings, 1, self._opened, self._lost)
         self.proctor.describe(SessionInfo("", 10, ("h",)))
         self.proctor.step(self.now())
 
     def now(self) -> float:
         return 1.0
+
+    def find(self, task: TaskId) -> Task | None:
+        return self.machine.tasks.get(task)
+
+    def _lost(self) -> None:
+        raise AssertionError("the session was never in doubt")
 
     def _opened(self, _command: Command, _deadline: float, reply: Reply) -> None:
         reply(Done(), 1)

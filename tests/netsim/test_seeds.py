@@ -1,4 +1,4 @@
-"""A fixed set of seeds of every profile: whole clusters under faults, safety checked at every step, progress demanded at the end."""
+"""Fixed seeds of every profile: whole clusters under faults, safety checked at every step, progress demanded after."""
 
 import pytest
 
