@@ -170,24 +170,19 @@ def test_a_torn_batch_may_span_segments_and_lose_a_header() -> None:
 
 def test_what_a_killed_process_left_in_memory_is_written_again_before_it_counts() -> None:
     """kill -9 leaves bytes that no flush has proven; the next life must not take them for durable."""
-    written = Writing().append(2, 20)
-    written.flush()
-    written.append(21, 30)
-    written.begin_flush()
-    ops = written.disk.batches[0][1]
-    for op in ops:
-        written.disk._do(op)  # written, the process dies before the flush
-    written.disk.batches.clear()
-    again = Journal("lab", "disk", SEGMENT, written.read().tail)
-    again.append(31, 1, b"x")
-    written.disk.submit(1, again.take())
-    for op in written.disk.batches.popleft()[1]:
-        written.disk._do(op)
-    name = segment_name(1)
-    rewritten = {start for start, _ in written.disk._unsynced[name]}
-    assert len(rewritten) >= 2
-    written.disk._unsynced.clear()
-    assert written.indexes == list(range(2, 32))
+    for seed in range(20):
+        written = Writing(LabDisk(random.Random(seed))).append(2, 20)
+        written.flush()
+        written.append(21, 60)
+        written.begin_flush()
+        for op in written.disk.batches.popleft()[1]:
+            written.disk._do(op)  # written; the process dies before the flush
+        again = Writing(written.disk)
+        assert again.indexes == list(range(2, 61))
+        again.append(61, 61)
+        again.flush()
+        again.disk.lose_power()
+        assert again.indexes == list(range(2, 62)), "flushed by the second life"
 
 
 # --- damage -------------------------------------------------------------------------------------------------

@@ -43,7 +43,6 @@ class LabDisk:
         self.rng = rng
         self.files: dict[str, bytearray] = {}
         self._unsynced: dict[str, list[tuple[int, bytes]]] = {}
-        self._old_names: list[tuple[str, bytearray | None]] = []
         self.batches: deque[tuple[int, Sequence[DiskOp]]] = deque()
 
     def names(self) -> list[str]:
@@ -70,7 +69,8 @@ class LabDisk:
         ticket, ops = self.batches.popleft()
         for op in ops:
             self._do(op)
-        self._unsynced.clear()
+        for op in ops:  # what an earlier process left in other files stays as it is
+            self._unsynced.pop(op.new if isinstance(op, Rename) else op.name, None)
         return ticket
 
     def _do(self, op: DiskOp) -> None:

@@ -68,6 +68,20 @@ def test_a_fresh_probe_is_echoed_though_news_are_still_on_their_way_to_the_disk(
     assert solo.take(AppendReply)[-1].match == 5
 
 
+def test_heartbeats_are_answered_while_the_disk_is_slow_but_only_with_what_is_flushed() -> None:
+    solo = holding(3)
+    solo.append("b", 1, (4, 1), [b"x"])
+    solo.step()
+    assert solo.all(AppendReply, "b") == []
+    for _ in range(3):
+        solo.now += 0.25
+        solo.append("b", 1, (5, 1), [])
+        solo.step()
+        assert [reply.match for reply in solo.take(AppendReply)] == [4]
+    solo.flush()
+    assert solo.take(AppendReply)[-1].match == 5
+
+
 def test_one_jump_back_reaches_what_is_surely_common() -> None:
     solo = holding(9)
     solo.append("b", 1, (10, 1), [], commit=4)

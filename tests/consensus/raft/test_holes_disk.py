@@ -225,7 +225,7 @@ def test_s12_ours_promises_nothing_before_it_is_flushed() -> None:
     assert ours.take(Vote) == [Vote(3, granted=True)]
     ours.append("b", 3, (1, 0), [b"x"], commit=2)
     ours.step()
-    assert ours.all(AppendReply) == []
+    assert {reply.match for reply in ours.all(AppendReply)} <= {1}, "a sign of life at most"
     assert ours.applied == [], "nor does it apply what is not on its own disk"
     ours.flush()
     assert ours.take(AppendReply)[-1].match == 2

@@ -45,6 +45,21 @@ def test_nobody_promises_a_vote_to_whom_lacks_entries() -> None:
         assert [reply.granted for reply in solo.take(PreVoteReply)] == [granted]
 
 
+def test_disks_that_hang_for_longer_than_an_election_cost_no_leader() -> None:
+    """Another leader would have to wait for the same disks."""
+    world = World(1).start()
+    leader = world.settle()
+    term = leader.r.term
+    for node in world.up():
+        node.flush_s = (3.0, 3.0)
+    for number in range(4):
+        world.propose(b"%d" % number)
+        world.run(4.0)
+    assert leader.r.role == "leader"
+    assert {node.r.term for node in world.up()} == {term}
+    world.check_all()
+
+
 def test_a_peer_that_was_cut_off_comes_back_without_disturbing_anybody() -> None:
     world = World(1).start()
     leader = world.settle()
