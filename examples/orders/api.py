@@ -25,6 +25,11 @@ class DemoFailed(Exception):
     """The demo cannot go on; the words are for the person who watches."""
 
 
+def _passes(status: int) -> bool:
+    """Whether asking again later, or somebody else, may help: too slow, too many, no quorum, unknown."""
+    return status in (408, 429) or status >= 500
+
+
 class Peers:
     """The HTTP side of all peers."""
 
@@ -53,12 +58,12 @@ class Peers:
                     lines = [json.loads(line) for line in text.splitlines() if line] if answer.status == 200 else []
             except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError):
                 continue
-            if answer.status >= 500 or answer.status == 429:
+            if _passes(answer.status):
                 continue
             if answer.status != 200:
                 raise DemoFailed(f"peer {peer} refused a batch: {answer.status} {text[:500]}")
             for line in lines:
-                if line["status"] not in (200, 201, 429) and line["status"] < 500:
+                if line["status"] not in (200, 201) and not _passes(line["status"]):
                     raise DemoFailed(f"peer {peer} refused a task: {line}")
             if len(lines) == len(tasks) and all(line["status"] in (200, 201) for line in lines):
                 return [str(line["id"]) for line in lines]

@@ -40,6 +40,10 @@ def no_quorum(_: int, tasks: list[dict[str, object]]) -> web.Response:
     return web.Response(status=503)
 
 
+def came_too_slowly(_: int, tasks: list[dict[str, object]]) -> web.Response:
+    return web.json_response({"type": "urn:quorate:problem:late", "outcome": "refused"}, status=408)
+
+
 def last_line_too_many(_: int, tasks: list[dict[str, object]]) -> web.Response:
     statuses = [201] * (len(tasks) - 1) + [429]
     return web.Response(text="\n".join(json.dumps({"status": status, "id": "x"}) for status in statuses))
@@ -81,7 +85,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
 IDS = [f"id-{SALE.number}:{step}" for step in ("pay", "reserve", "ship")]
 
 
-@pytest.mark.parametrize("first_answer", [no_quorum, last_line_too_many])
+@pytest.mark.parametrize("first_answer", [no_quorum, came_too_slowly, last_line_too_many])
 async def test_the_next_peer_is_asked_the_same(serve: Serve, first_answer: Answer) -> None:
     tired, well = FakePeer(first_answer), FakePeer(accepted)
     peers = await serve(tired, well)
