@@ -2,7 +2,7 @@
 
 import pytest
 
-from quorate.consensus.frames import Hello, PreVote, PreVoteReply, RequestVote, Vote
+from quorate.consensus.frames import Heard, Hello, PreVote, PreVoteReply, RequestVote, Vote
 from quorate.consensus.raft import ForeignFolder, Raft
 from quorate.consensus.raft.identity import read_identity
 from tests.consensus.raft.lab import LabDisk, World
@@ -20,6 +20,29 @@ def test_empty_folders_found_only_when_every_listed_peer_has_answered() -> None:
         world._reconnect(peer, "c")
     world.settle()
     assert len({node.r.hello().founding for node in world.up()}) == 1
+
+
+def test_nobody_founds_on_claims_that_differ() -> None:
+    """Whoever heard another disk of somebody may have founded, or may yet found, with that one."""
+    solo = Solo()
+    disks = {"a": solo.raft.disk_id, "b": "disk of b", "c": "disk of c"}
+    for peer, heard in (("b", {**disks, "c": "an older disk of c"}), ("c", disks)):
+        assert solo.raft.on_hello(Hello(1, "lab", "", peer, disks[peer], 1, heard, 0)) is None
+        solo.raft.connected(peer)
+    solo.settle()
+    assert not solo.raft.founded
+    solo.deliver("b", Heard("", "disk of b", disks))
+    solo.settle()
+    assert solo.raft.founded
+    assert solo.raft.config.disks == disks
+
+
+def test_an_unfounded_peer_joins_the_founding_that_names_its_disk_as_a_voter() -> None:
+    solo = Solo()
+    disks = {"a": solo.raft.disk_id, "b": "disk of b", "c": "disk of c"}
+    assert solo.raft.on_hello(Hello(1, "lab", "founding", "b", "disk of b", 1, disks, 0)) is None
+    solo.settle()
+    assert (solo.raft.role, solo.raft.hello().founding) == ("follower", "founding")
 
 
 def test_found_at_the_operators_word_needs_only_a_majority_and_the_rest_learn_first() -> None:

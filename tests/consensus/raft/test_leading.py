@@ -85,6 +85,7 @@ def test_a_leader_without_a_majority_steps_down_within_the_greatest_election_tim
 def test_leadership_is_handed_over_faster_than_an_election_timeout() -> None:
     world = World(3).start()
     old = world.settle()
+    world.run(0.2)
     to = next(peer for peer in world.voters if peer != old.peer)
     assert old.r.transfer(to)
     assert not old.r.propose(b"x"), "nothing new while the other catches up"
