@@ -11,7 +11,7 @@ from quorate.consensus.journal import EMPTY, Journal, segment_name
 from quorate.consensus.journal_format import SECTOR, record_bytes
 from quorate.consensus.journal_recovery import DamagedJournal, ForeignJournal, RecoveredLog, recover
 from quorate.consensus.ports import Create, Write
-from tests.consensus.raft.lab import LabDisk
+from tests.consensus.raft.lab_disk import LabDisk
 
 SEGMENT = 4_096
 

@@ -14,7 +14,7 @@ from quorate.consensus.snapshot import (
     snapshot_index,
     snapshot_name,
 )
-from tests.consensus.raft.lab import LabDisk
+from tests.consensus.raft.lab_disk import LabDisk
 
 HEADER = SnapshotHeader("lab", 700, 3, 650, {"a": "disk of a"})
 CHUNKS = [b"first", b"", b"x" * 5_000, b"last"]

@@ -4,20 +4,16 @@ Law: a run is a function of its seed. Whatever Raft promises is checked while it
 completeness, equal entries at equal indexes, nothing acknowledged lost, and progress once the world is healed.
 """
 
-import hashlib
 import heapq
 import random
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-
-import msgspec
+from collections.abc import Callable, Sequence
 
 from quorate.consensus.codec import decode_message, encode_message
 from quorate.consensus.frames import RaftMessage
-from quorate.consensus.ports import Create, DiskOp, PeerId, Remove, Rename, Sync, Write
+from quorate.consensus.ports import PeerId
 from quorate.consensus.raft import Raft, RaftSettings
-
-SECTOR = 512
+from tests.consensus.raft.lab_disk import LabDisk
+from tests.consensus.raft.toy import Toy, ToyWalk
 
 SMALL = RaftSettings(
     snapshot_entries=60,
@@ -32,116 +28,6 @@ SMALL = RaftSettings(
     inflight_chunks=2,
 )
 """Limits so low that every one of them is met within seconds."""
-
-
-class LabDisk:
-    """What a killed process had written stays; what was not synced when the power went is there or not, sector by
-    sector.
-    """
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-        self.files: dict[str, bytearray] = {}
-        self._unsynced: dict[str, list[tuple[int, bytes]]] = {}
-        self.batches: deque[tuple[int, Sequence[DiskOp]]] = deque()
-
-    def names(self) -> list[str]:
-        return sorted(self.files)
-
-    def read(self, name: str) -> bytes:
-        return bytes(self._file(name))
-
-    def read_at(self, name: str, offset: int, size: int) -> bytes:
-        return bytes(self._file(name)[offset : offset + size])
-
-    def submit(self, ticket: int, ops: Sequence[DiskOp]) -> None:
-        self.batches.append((ticket, list(ops)))
-
-    def free_bytes(self) -> int:
-        return 1 << 40
-
-    def _file(self, name: str) -> bytearray:
-        if name not in self.files:
-            raise FileNotFoundError(name)
-        return self.files[name]
-
-    def finish_batch(self) -> int:
-        ticket, ops = self.batches.popleft()
-        for op in ops:
-            self._do(op)
-        for op in ops:  # what an earlier process left in other files stays as it is
-            self._unsynced.pop(op.new if isinstance(op, Rename) else op.name, None)
-        return ticket
-
-    def _do(self, op: DiskOp) -> None:
-        match op:
-            case Create(name, size):
-                self.files[name] = bytearray(size)
-                self._unsynced.pop(name, None)
-            case Write(name, offset, data):
-                self._write(name, offset, data)
-            case Sync(name):
-                self._unsynced.pop(name, None)
-            case Rename(old, new):
-                self.files[new] = self.files.pop(old)
-                self._unsynced.pop(new, None)
-                if old in self._unsynced:
-                    self._unsynced[new] = self._unsynced.pop(old)
-            case Remove(name):
-                self.files.pop(name, None)
-                self._unsynced.pop(name, None)
-
-    def _write(self, name: str, offset: int, data: bytes) -> None:
-        file = self.files.setdefault(name, bytearray())
-        if len(file) < offset + len(data):
-            file.extend(bytes(offset + len(data) - len(file)))
-        first = offset - offset % SECTOR
-        for start in range(first, offset + len(data), SECTOR):
-            self._unsynced.setdefault(name, []).append((start, bytes(file[start : start + SECTOR])))
-        file[offset : offset + len(data)] = data
-
-    def kill(self) -> None:
-        """kill -9: of the batch in execution a prefix happened, the others never."""
-        if self.batches:
-            _, ops = self.batches[0]
-            for op in ops[: self.rng.randint(0, len(ops))]:
-                self._do(op)
-        self.batches.clear()
-
-    def lose_power(self) -> None:
-        self.kill()
-        for name, sectors in self._unsynced.items():
-            for start, before in reversed(sectors):
-                if self.rng.random() < 0.5:
-                    self.files[name][start : start + len(before)] = before
-        self._unsynced.clear()
-
-
-class Toy:
-    """A replicated list, and every index at which something was applied."""
-
-    def __init__(self) -> None:
-        self.items: list[tuple[int, int, bytes]] = []
-
-    def load(self, chunk: bytes) -> None:
-        self.items += msgspec.msgpack.decode(chunk, type=list[tuple[int, int, bytes]])
-
-    def digest(self) -> bytes:
-        return hashlib.blake2b(msgspec.msgpack.encode(self.items), digest_size=8).digest()
-
-
-class ToyWalk:
-    def __init__(self, items: list[tuple[int, int, bytes]]) -> None:
-        self._items = list(items)
-        self._at = 0
-
-    def chunk(self, limit_bytes: int) -> bytes | None:
-        if self._at >= len(self._items):
-            return None
-        count = max(1, limit_bytes // 20)
-        part = self._items[self._at : self._at + count]
-        self._at += count
-        return msgspec.msgpack.encode(part)
 
 
 class Violation(AssertionError):
@@ -509,11 +395,3 @@ class World:
             counters = node.r.counters
             if counters["contradictions"] or counters["two_leaders"]:
                 raise Violation(f"{node.peer} saw what cannot be: {counters}")
-
-
-def entries(prefix: str) -> Iterator[bytes]:
-    """Distinct entries."""
-    number = 0
-    while True:
-        number += 1
-        yield f"{prefix}-{number}".encode()

@@ -19,7 +19,9 @@ from quorate.consensus.frames import (
 from quorate.consensus.raft import Raft, RaftSettings, Recovery
 from quorate.consensus.raft.log import REGULAR
 from quorate.consensus.snapshot import SnapshotHeader, SnapshotWriter
-from tests.consensus.raft.lab import SMALL, LabDisk, Toy, ToyWalk
+from tests.consensus.raft.lab import SMALL
+from tests.consensus.raft.lab_disk import LabDisk
+from tests.consensus.raft.toy import Toy, ToyWalk
 
 M = TypeVar("M", bound=RaftMessage)
 

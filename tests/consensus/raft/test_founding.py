@@ -5,7 +5,8 @@ import pytest
 from quorate.consensus.frames import Heard, Hello, PreVote, PreVoteReply, RequestVote, Vote
 from quorate.consensus.raft import ForeignFolder, Raft
 from quorate.consensus.raft.identity import read_identity
-from tests.consensus.raft.lab import LabDisk, World
+from tests.consensus.raft.lab import World
+from tests.consensus.raft.lab_disk import LabDisk
 from tests.consensus.raft.solo import Solo
 
 
@@ -30,10 +31,10 @@ def test_nobody_founds_on_claims_that_differ() -> None:
         assert solo.raft.on_hello(Hello(1, "lab", "", peer, disks[peer], 1, heard, 0)) is None
         solo.raft.connected(peer)
     solo.settle()
-    assert not solo.raft.founded
+    assert solo.raft.hello().founding == ""
     solo.deliver("b", Heard("", "disk of b", disks))
     solo.settle()
-    assert solo.raft.founded
+    assert solo.raft.hello().founding != ""
     assert solo.raft.config.disks == disks
 
 

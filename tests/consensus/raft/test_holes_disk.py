@@ -10,7 +10,8 @@ from pysyncobj.journal import FileJournal
 
 from quorate.consensus.frames import AppendReply, PreVoteReply, RequestVote, Vote
 from quorate.consensus.raft import DamagedJournal, MissingSnapshot, RaftSettings
-from tests.consensus.raft.lab import SMALL, LabDisk
+from tests.consensus.raft.lab import SMALL
+from tests.consensus.raft.lab_disk import LabDisk
 from tests.consensus.raft.solo import Solo
 from tests.consensus.raft.stock import StockPeer
 
