@@ -85,7 +85,7 @@ class Attempts:
         free = self.free()
         if self._planner.claiming and free * WORTH_A_CLAIM < self.places:
             free = 0  # the answer of the claim under way finds more places free
-        chosen = self._planner.choose(self._peer.machine, free, now)
+        chosen = self._planner.choose(self._peer.machine, self._held, free, now)
         if chosen:
             self._claim([(task.id, task.attempt) for task in chosen], self._peer.proposer.offer_reserved)
 

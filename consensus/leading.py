@@ -62,8 +62,9 @@ class Leading:
             return
         if self._clock is None and raft.ready_to_serve and raft.applied_index >= raft.last_index:
             # Everything of earlier leaders is applied, hence the state's times are those of the last entry in our log.
-            self._clock = LeaderClock(self._peer.ports.clock, machine.elapsed, machine.stamp)
-            raft.propose(codec.encode_entry(self._clock.elapsed(), self._clock.stamp(), True, []))
+            clock = LeaderClock(self._peer.ports.clock, machine.elapsed, machine.stamp)
+            if raft.propose(codec.encode_entry(clock.elapsed(), clock.stamp(), True, [])):
+                self._clock = clock
         self._configure(now)
 
     def _configure(self, now: float) -> None:
@@ -128,12 +129,17 @@ class Leading:
     def propose(self, now: float) -> bool:
         """The next entry, if there is something for it. True: it is in the log."""
         clock, raft = self._clock, self._peer.raft
-        if clock is None or raft.flushing or not raft.accepting or self._hands_on(now):
+        if clock is None or not self._may_propose() or self._hands_on(now):
             return False
         ops = self._batch.take()
         if not ops and not self._is_due(clock):
             return False
         return raft.propose(codec.encode_entry(clock.elapsed(), clock.stamp(), False, ops))
+
+    def _may_propose(self) -> bool:
+        """Not while an entry is on its way to the disk; a slice of a snapshot that is holds nothing up."""
+        raft = self._peer.raft
+        return raft.accepting and raft.flushed_index == raft.last_index
 
     def _is_due(self, clock: LeaderClock) -> bool:
         caught_up = self._peer.raft.applied_index == self._peer.raft.last_index
@@ -142,8 +148,8 @@ class Leading:
     def wake_at(self) -> float:
         """When a timer of the state is due."""
         raft = self._peer.raft
-        if self._clock is None or raft.applied_index < raft.last_index:
-            return float("inf")  # the entry on its way will step us when it is applied
+        if self._clock is None or not self._may_propose() or raft.applied_index < raft.last_index:
+            return float("inf")  # what is on its way (an entry, a handover) will step us when it is over
         elapsed_due, wall_due = self._peer.machine.next_due()
         waits_ms = []
         if elapsed_due is not None:

@@ -5,6 +5,7 @@ it safe when they do. A ready task that its favourite does not take is open to t
 `claim_patience`, so a frozen favourite delays nobody for long.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from quorate.consensus.commands import SessionInfo
@@ -37,8 +38,10 @@ class Planner:
         self._offers: dict[PeerId, tuple[SessionInfo, frozenset[str]]] = {}
         self._wake_at = float("inf")
 
-    def choose(self, machine: Machine, free: int, now: float) -> list[Task]:
-        """Up to `free` tasks to claim now, in order. The caller reports each by `claimed` and `settled`."""
+    def choose(self, machine: Machine, held: Collection[TaskId], free: int, now: float) -> list[Task]:
+        """Up to `free` tasks to claim now, in order. The caller reports each by `claimed` and `settled`. `held`: an
+        earlier attempt of these is still in a thread here; a new one is for others, or for later.
+        """
         self._wake_at = float("inf")
         mine = machine.sessions.get(self._me)
         if mine is None or machine.ready_count <= len(self._claiming):
@@ -55,7 +58,7 @@ class Planner:
         chosen: list[Task] = []
         seen: dict[TaskId, Sight] = {}
         for task in machine.ready_head(mine.info.handlers, look):
-            if task.id in self._claiming:
+            if task.id in self._claiming or task.id in held:
                 continue
             sight = self._seen.get(task.id)
             if sight is None:

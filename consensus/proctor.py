@@ -69,8 +69,9 @@ class Proctor:
             return
         self._busy = True
         self._next_at = now + self._settings.session_renew_s
+        told = self._info
         self._offer(
-            self._command(), now + self._settings.session_ttl_s, lambda outcome, _: self._answered(outcome, now)
+            self._command(), now + self._settings.session_ttl_s, lambda outcome, _: self._answered(outcome, now, told)
         )
 
     def _command(self) -> Command:
@@ -80,10 +81,10 @@ class Proctor:
             return RenewSession(me, self._incarnation, self._slots)
         return OpenSession(me, self._incarnation, ttl_ms, self._info)
 
-    def _answered(self, outcome: Outcome, sent_at: float) -> None:
+    def _answered(self, outcome: Outcome, sent_at: float, told: SessionInfo | None) -> None:
         self._busy = False
         if isinstance(outcome, Done):
-            self._open = True
+            self._open = told is self._info  # otherwise it was described anew meanwhile
             lasts = self._settings.session_ttl_s * (1.0 - self._settings.clock_rate_bound)
             self._trusted_until = max(self._trusted_until, sent_at + lasts)
             self._was_trusted = True

@@ -148,5 +148,11 @@ class Reading:
         if self._question is not None:
             waits.append(self._question.deadline)
         if self._waiting:
-            waits.append(self._since + self._settings.election_max_s)
+            waits.append(self._clock.monotonic() if self._can_go() else self._since + self._settings.election_max_s)
         return min(waits, default=float("inf"))
+
+    def _can_go(self) -> bool:
+        """The next step sends what waits on its way."""
+        if self._engine.leading:
+            return self._core.commit_index >= self._engine.first_of_term
+        return self._question is None

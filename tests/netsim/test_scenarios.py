@@ -1,0 +1,108 @@
+"""Single moments of a cluster's life that random runs seldom meet, each with the law it might break."""
+
+import pytest
+
+from quorate.consensus.commands import SessionInfo
+from quorate.consensus.peer import Peer
+from quorate.netsim.world import HANDLERS, PLACES, Machine, World
+from quorate.scheduling.task import NewTask, Retry
+from tests.netsim.cluster import Asked, answered, cluster, leader_id, others, running, work_of
+
+
+def ask(world: World, peer_id: str, tasks: list[NewTask], deadline_s: float = 10.0) -> Asked:
+    asked = Asked()
+    peer = running(world, peer_id)
+    peer.submit(tasks, peer.now() + deadline_s, asked)
+    world.touch(peer_id)
+    return asked
+
+
+def held_task(peer: Peer, *, args: bytes = b"{}") -> NewTask:
+    return NewTask(id=peer.new_id(), handler="sim.work", args=args, held=True)
+
+
+def test_a_leader_goes_on_taking_operations_while_it_writes_a_snapshot() -> None:
+    """The slices of a snapshot and the entries share the flushes: neither waits for the end of the other."""
+    world = cluster()
+    leader = leader_id(world)
+    peer = running(world, leader)
+    for _ in range(30):
+        assert answered(world, ask(world, leader, [held_task(peer, args=b'"%s"' % (b"x" * 200_000)) for _ in range(9)]))
+    world.machines[leader].disk.flush_s = (0.02, 0.02)
+    taken = peer.raft.counters["snapshots_taken"]
+    peer.raft.snapshot_now()
+    world.touch(leader)
+    world.run(0.1)
+    asked = ask(world, leader, [held_task(peer)])
+    assert world.run_until(lambda: asked.answered, 0.3)
+    assert peer.raft.counters["snapshots_taken"] == taken, "the snapshot was over at once: this shows nothing"
+
+
+@pytest.mark.parametrize("who", ["leader", "follower"])
+def test_a_read_takes_a_round_trip_and_waits_for_no_heartbeat(who: str) -> None:
+    """On an idle cluster nothing else would step the peer."""
+    world = cluster(seed=5)
+    leader = leader_id(world)
+    reader = leader if who == "leader" else others(world, leader)[0]
+    for _ in range(5):
+        world.run(0.05)
+        seen: list[int | None] = []
+        peer = running(world, reader)
+        peer.read(peer.now() + 5.0, seen.append)
+        world.touch(reader)
+        assert world.run_until(lambda seen=seen: bool(seen), 0.01)  # type: ignore[misc]
+
+
+def test_what_a_peer_says_of_itself_while_a_renewal_is_under_way_is_told_too() -> None:
+    """A handler registered at that moment would otherwise never be offered, and its tasks would wait for ever."""
+    world = cluster()
+    world.network.delay_s = (0.02, 0.03)
+    peer_id = others(world, leader_id(world))[0]
+    peer = running(world, peer_id)
+    for _ in range(200):
+        world.run(0.01)
+        if peer.proctor._busy:
+            break
+    else:
+        pytest.fail("no renewal was seen under way")
+    peer.describe(SessionInfo(http="", slots=PLACES, handlers=(*HANDLERS, "new.handler")))
+    world.touch(peer_id)
+    assert world.run_until(lambda: "new.handler" in peer.machine.handlers, 5.0)
+
+
+def test_a_task_whose_earlier_attempt_still_has_its_thread_is_not_claimed_by_the_same_peer() -> None:
+    """Claiming it only to hand it back would fill the log for as long as the handler hogs its thread."""
+    world = cluster(peers=1)
+    work = work_of(world, "a")
+    work.run_s, work.failing = (60.0, 60.0), 0.0
+    work.cancel = lambda *_attempt: None  # type: ignore[method-assign]  # a handler that heeds nothing
+    peer = running(world, "a")
+    task = NewTask(
+        id=peer.new_id(), handler="sim.work", args=b"{}", timeout_ms=1_000, retry=Retry(max=3, schedule=(0.1,))
+    )
+    assert answered(world, ask(world, "a", [task]))
+    world.run(20.0)
+    assert peer.machine.tasks[task.id].attempt == 1
+    assert world.run_until(lambda: peer.machine.tasks[task.id].attempt == 2, 60.0), "the thread was free again"
+
+
+def test_a_leader_that_hands_over_sleeps_though_a_timer_is_due() -> None:
+    """Nothing can be proposed until the handover is over; asking for the next step at once would burn the processor."""
+    world = cluster()
+    leader = leader_id(world)
+    machine, peer = world.machines[leader], running(world, leader)
+    due = NewTask(id=peer.new_id(), handler="sim.work", args=b"{}", not_before_ms=machine.clock.wall_ms() + 300)
+    assert answered(world, ask(world, leader, [due]))
+    steps = 0
+
+    def count(stepped: Machine) -> None:
+        nonlocal steps
+        steps += stepped is machine
+
+    world.watchers.append(count)
+    with world.partition(others(world, leader)[0]):
+        world.run(0.1)
+        assert answered(world, ask(world, leader, [held_task(peer)]))
+        assert peer.raft.transfer(others(world, leader)[0])
+        world.run(0.55)
+    assert steps < 500
