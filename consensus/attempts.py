@@ -9,7 +9,18 @@ Laws:
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from quorate.consensus.commands import Claim, Finish, GiveBack, Outcome, Refused, SetError, SetResult, Stage, Staged
+from quorate.consensus.commands import (
+    Claim,
+    Finish,
+    GiveBack,
+    Outcome,
+    Refused,
+    SetError,
+    SetResult,
+    Stage,
+    Staged,
+    Unknown,
+)
 from quorate.consensus.dependencies import ended_dependencies
 from quorate.consensus.events import Event, TaskEvent
 from quorate.consensus.machine import Machine
@@ -20,11 +31,22 @@ from quorate.consensus.proposer import Proposer
 from quorate.consensus.settings import PeerSettings
 from quorate.scheduling.priority import virtual_start_ms
 from quorate.scheduling.retry import next_retry_ms
-from quorate.scheduling.task import Attempt, Ending, Failed, NewTask, Returned, State, Succeeded, Task, TaskId
+from quorate.scheduling.task import (
+    Attempt,
+    Ending,
+    Failed,
+    NewTask,
+    Returned,
+    State,
+    Succeeded,
+    Task,
+    TaskError,
+    TaskId,
+)
 
 FINISH_DEADLINE_S = 3_600.0
-"""A completion is sent again until the cluster has answered; only a cluster without a majority for this long makes us
-forget it.
+"""A completion is offered until the cluster has answered, anew after each of these: without it the task would be held
+for ever by a peer that does not run it.
 """
 CLAIM_DEADLINE_S = 5.0
 WORTH_A_CLAIM = 4
@@ -176,8 +198,13 @@ class Attempts:
         """What only history knows of the staged tasks' dependencies is looked up here, again if it was too long ago."""
 
         def answered(outcome: Outcome) -> None:
-            if isinstance(outcome, Refused) and outcome.reason == "stale_lookup":
+            if not isinstance(outcome, Refused):
+                return
+            if outcome.reason == "stale_lookup":
                 self._finish_with_staged(task, fence, ending)
+            elif outcome.reason == "too_large":
+                error = TaskError("StagedRefused", f"a staged submission was refused: {outcome.detail}", outcome.reason)
+                self._finish(task, fence, self._operations(task, Failed(error)))
 
         found, _missing = ended_dependencies(self._peer, ending.staged)  # what is missing, the state refuses by name
         stage = Stage(ending.staged, self._peer.machine.index, found)
@@ -204,7 +231,10 @@ class Attempts:
 
         def answered(outcome: Outcome, _index: int) -> None:
             self._finishing.discard(attempt)
-            then(outcome)
+            if isinstance(outcome, Unknown):
+                self._finish(task, fence, ops, then)
+            else:
+                then(outcome)
 
         self._peer.proposer.offer_reserved(Finish(task, fence, ops), self._peer.now() + FINISH_DEADLINE_S, answered)
 

@@ -54,12 +54,14 @@ class Batch:
         return True
 
     def take(self) -> list[bytes]:
-        """The operations of the next entry: reserved ones first, in order of arrival within each kind."""
+        """The operations of the next entry: reserved ones first, in order of arrival within each kind; at least one of
+        each kind that waits, so that neither starves the other.
+        """
         taken: list[bytes] = []
         room = ENTRY_BYTES
         for queue in (self._reserved, self._ops):
             size = 0
-            while queue and len(taken) < ENTRY_OPS and (not taken or len(queue[0].data) <= room):
+            while queue and (not size or (len(taken) < ENTRY_OPS and len(queue[0].data) <= room)):
                 data = queue.popleft().data
                 taken.append(data)
                 room -= len(data)

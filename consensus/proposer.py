@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from quorate.consensus import codec
+from quorate.consensus.batch import ENTRY_BYTES
 from quorate.consensus.commands import Applied, Command, Outcome, Refused, Unknown
 from quorate.consensus.ports import PeerId
 
@@ -26,6 +27,8 @@ BACKOFF_S = 0.02
 """Pause after a leader said its batch is full."""
 RESERVED_EXTRA = 4_096
 """Room for completions, renewals and releases beyond `pending_ops`."""
+MAX_OP_BYTES = ENTRY_BYTES
+"""A request is bounded where it comes in; the results of ended tasks it depends on join it only here."""
 WINDOW = 8_000
 """Numbers in use at once, from the lowest unanswered one: a little less than the state accepts (8,192)."""
 
@@ -88,9 +91,13 @@ class Proposer:
 
     def _add(self, command: Command, deadline: float, reserved: bool, reply: Reply) -> None:
         number = self._next
-        self._next += 1
         floor = next(iter(self._pending), number)
         data = codec.encode_op(self.me, self.incarnation, number, floor, command)
+        if len(data) > MAX_OP_BYTES:
+            detail = f"it takes {len(data):,} bytes with the results it needs, at most {MAX_OP_BYTES:,} go into the log"
+            reply(Refused("too_large", detail), 0)
+            return
+        self._next += 1
         pending = Pending(number, data, deadline, reserved, reply)
         self._pending[number] = pending
         self._unsent[number] = pending

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from quorate.consensus.frames import Hello
-from quorate.consensus.ports import Entropy, PeerId
+from quorate.consensus.ports import MAX_FRAME_BYTES, Entropy, PeerId
 
 QUEUE_BYTES = 64 * 1024 * 1024
 DROP_AFTER_S = 2.0
@@ -77,6 +77,8 @@ class SimNetwork:
     # --- sending
 
     def send(self, source: PeerId, target: PeerId, frame: bytes) -> bool:
+        if len(frame) > MAX_FRAME_BYTES:
+            raise ValueError(f"a frame has {len(frame)} bytes, at most {MAX_FRAME_BYTES} are allowed")
         connection = self._connections.get((source, target))
         if connection is None:
             return False

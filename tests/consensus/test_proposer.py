@@ -1,7 +1,7 @@
 """The three outcomes of an operation: done, surely not done, unknown (promise 7)."""
 
 from quorate.consensus.commands import Cancel, Done, Outcome, Refused, Unknown
-from quorate.consensus.proposer import RESEND_S, Proposer
+from quorate.consensus.proposer import MAX_OP_BYTES, RESEND_S, Pending, Proposer
 from quorate.scheduling.task import TaskId
 
 
@@ -109,3 +109,20 @@ def test_beyond_the_limit_an_operation_is_refused_at_once_and_completions_are_no
     assert isinstance(third.seen[0], Refused)
     assert reserved.seen == []
     assert len(proposer) == 3
+
+
+def test_an_operation_too_large_for_the_log_is_refused_at_once_and_stops_nobody() -> None:
+    """It could reach no log, and would block the numbers after it for as long as it waits."""
+    proposer = Proposer("a", 1, 10)
+    answers = Answers()
+    proposer.offer(Cancel(TaskId("t"), "x" * (MAX_OP_BYTES + 1)), 10.0, answers)
+    assert isinstance(answers.seen[0], Refused)
+    assert answers.seen[0].reason == "too_large"
+    assert len(proposer) == 0
+    offered(proposer)
+    assert [pending.number for pending in _due(proposer)] == [1]
+
+
+def _due(proposer: Proposer) -> list[Pending]:
+    proposer.aim("b", 1)
+    return proposer.due(0.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quorate.consensus.commands import SessionInfo
+from quorate.consensus.commands import Refused, SessionInfo
 from quorate.consensus.peer import Peer
 from quorate.netsim.world import HANDLERS, PLACES, Machine, World
 from quorate.scheduling.task import NewTask, Retry
@@ -106,3 +106,17 @@ def test_a_leader_that_hands_over_sleeps_though_a_timer_is_due() -> None:
         assert peer.raft.transfer(others(world, leader)[0])
         world.run(0.55)
     assert steps < 500
+
+
+@pytest.mark.parametrize("size_bytes", [16 * 1024 * 1024 - 4_000, 17 * 1024 * 1024])
+@pytest.mark.parametrize("who", ["leader", "follower"])
+def test_what_is_too_large_for_the_log_is_refused_by_name_and_stops_no_peer(who: str, size_bytes: int) -> None:
+    """A request may be small and the results of the ended tasks that it depends on large: it is one operation."""
+    world = cluster()
+    leader = leader_id(world)
+    asker = leader if who == "leader" else others(world, leader)[0]
+    asked = ask(world, asker, [held_task(running(world, asker), args=b"x" * size_bytes)])
+    assert answered(world, asked)
+    assert isinstance(asked.outcome, Refused)
+    assert asked.outcome.reason == "too_large"
+    assert answered(world, ask(world, asker, [held_task(running(world, asker))]))
