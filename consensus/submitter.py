@@ -138,7 +138,8 @@ class Submitter:
                 return
             reply(outcome, index)
 
-        known = task in self._peer.machine.tasks or task in self._peer.machine.ended
+        stub = self._peer.machine.ended.get(task)
+        known = task in self._peer.machine.tasks or (stub is not None and stub.packed)
         data = b"" if known else msgspec.msgpack.encode(record)
         found, _missing = look_up(self._peer, record.after)  # what is missing, the state refuses by name
         self._peer.proposer.offer(Again(task, data, self._peer.machine.index, found), deadline, answered)
@@ -149,10 +150,15 @@ def key_reused(task: NewTask, first: Task) -> Refused:
 
 
 def _renamed(task: NewTask, repeated: dict[TaskId, TaskId]) -> NewTask:
-    """Dependencies on a task of the same request that turned out to be a repetition go to the first one."""
-    if not any(dependency in repeated for dependency in task.after):
+    """What names a task of the same request that turned out to be a repetition names the first one instead: in `after`,
+    and where `$result` stands for it in `args`. Ids are equally long, and found nowhere by chance.
+    """
+    args, named = task.args, [dependency for dependency in task.after if dependency in repeated]
+    if not named:
         return task
-    return msgspec.structs.replace(task, after=tuple(repeated.get(d, d) for d in task.after))
+    for dependency in named:
+        args = args.replace(dependency.encode(), repeated[dependency].encode())
+    return msgspec.structs.replace(task, args=args, after=tuple(repeated.get(d, d) for d in task.after))
 
 
 _INCOMPLETE = Refused(

@@ -198,8 +198,8 @@ def _begin(store: Store, task: Task, held: bool, kind: str) -> Ended | None:
     culprit = None
     for dependency in task.after:
         stub = store.ended.records.get(dependency)
-        if stub is None or stub.telling is not SETTLED:
-            task.unmet += 1
+        if stub is None or (stub.telling is not SETTLED and stub.told < task.seq):
+            task.unmet += 1  # word of its end is still to come
         elif culprit is None and stands_in_the_way(task, stub):
             culprit = stub
             task.unmet += 1  # it waits for what can no longer come, for the moment it takes to say so

@@ -1,11 +1,13 @@
 """Single moments of a cluster's life that random runs seldom meet, each with the law it might break."""
 
+import msgspec
 import pytest
 
-from quorate.consensus.commands import Refused, SessionInfo
+from quorate.consensus.commands import Done, Refused, SessionInfo
 from quorate.consensus.peer import Peer
+from quorate.netsim.runner import STUBS_GONE_S
 from quorate.netsim.world import HANDLERS, PLACES, Machine, World
-from quorate.scheduling.task import NewTask, Retry
+from quorate.scheduling.task import NewTask, Retry, State
 from tests.netsim.cluster import Asked, answered, cluster, leader_id, others, running, work_of
 
 
@@ -120,3 +122,49 @@ def test_what_is_too_large_for_the_log_is_refused_by_name_and_stops_no_peer(who:
     assert isinstance(asked.outcome, Refused)
     assert asked.outcome.reason == "too_large"
     assert answered(world, ask(world, asker, [held_task(running(world, asker))]))
+
+
+def ended(world: World, peer_id: str, task: NewTask, state: State = State.SUCCEEDED) -> None:
+    """Submitted, ended, and known to history alone."""
+    assert answered(world, ask(world, peer_id, [task]))
+    peer = running(world, peer_id)
+    assert world.run_until(lambda: (found := peer.find(task.id)) is not None and found.state is state, 10.0)
+    world.run(STUBS_GONE_S)
+    assert task.id not in peer.machine.ended
+
+
+def test_a_result_asked_of_a_repetition_is_that_of_the_first_however_long_ago() -> None:
+    """The id minted for the repetition never becomes a task: whatever names it must name the first one."""
+    world = cluster()
+    work_of(world, "a").failing = work_of(world, "b").failing = work_of(world, "c").failing = 0.0
+    peer = running(world, "a")
+    first = NewTask(id=peer.new_id(), handler="sim.work", args=b"{}", key="k", digest=b"d" * 16)
+    ended(world, "a", first)
+    repeated = msgspec.structs.replace(first, id=peer.new_id())
+    args = b'{"x":{"$result":"%s"}}' % repeated.id.encode()
+    after = NewTask(id=peer.new_id(), handler="sim.work", args=args, after=(repeated.id,), held=True)
+    asked = ask(world, "a", [repeated, after])
+    assert answered(world, asked)
+    assert asked.outcome == Done([first.id, after.id])
+    taken = peer.machine.tasks[after.id]
+    assert taken.after == (first.id,)
+    assert taken.args == b'{"x":{"$result":"%s"}}' % first.id.encode()
+
+
+def test_a_failed_task_that_somebody_depends_on_can_be_retried_though_only_history_has_its_record() -> None:
+    """The state then knows its end, as the dependant's submitter told it, and no more."""
+    world = cluster()
+    for peer_id in world.ids:
+        work_of(world, peer_id).failing = 1.0
+    peer = running(world, "a")
+    failed = NewTask(id=peer.new_id(), handler="sim.work", args=b"{}")
+    ended(world, "a", failed, State.FAILED)
+    dependant = NewTask(
+        id=peer.new_id(), handler="sim.work", args=b"{}", after=(failed.id,), run_after_failure=True, held=True
+    )
+    assert answered(world, ask(world, "a", [dependant]))
+    asked = Asked()
+    peer.retry(failed.id, peer.now() + 5.0, asked)
+    world.touch("a")
+    assert answered(world, asked)
+    assert asked.outcome == Done([failed.id])

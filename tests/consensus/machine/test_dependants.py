@@ -157,3 +157,33 @@ def test_a_refused_submission_with_dependencies_leaves_no_trace_among_them() -> 
     log.refused(Submit((new(2, after=(1,)), new(3, after=(7,)))), "unknown_dependency", "after")
     assert content(log.machine) == before
     assert list(log.machine.dependants_of(id_of(1))) == []
+
+
+def test_a_task_retried_while_others_are_still_told_does_not_wait_for_word_it_has_had() -> None:
+    """Word goes round in the order of acceptance, and its place is passed: it would stay blocked for ever."""
+    log = Log()
+    log.open()
+    log.submit(new(1), *[new(number, after=(1,)) for number in range(2, 8 * BUDGET)])
+    log.run(1)
+    assert log.state(2) == "ready"
+    log.claim(2)
+    log.fail(2)
+    log.done(Again(id_of(2)))
+    assert log.state(8 * BUDGET - 1) == "blocked", "all have been told already: this shows nothing"
+    while log.state(8 * BUDGET - 1) == "blocked":
+        log.wait(1)
+    assert log.state(2) == "ready"
+    check(log.machine)
+
+
+def test_a_task_retried_behind_an_obstacle_it_has_heard_of_fails_again() -> None:
+    log = Log()
+    log.submit(new(1), *[new(number, after=(1,)) for number in range(2, 8 * BUDGET)])
+    log.cancel(1)
+    assert log.state(2) == "failed"
+    log.done(Again(id_of(2)))
+    assert log.state(8 * BUDGET - 1) == "blocked", "all have been told already: this shows nothing"
+    assert log.state(2) == "failed"
+    while log.state(8 * BUDGET - 1) == "blocked":
+        log.wait(1)
+    assert log.state(2) == "failed"
