@@ -22,7 +22,7 @@ LINGER_S: Final = 1.0
 
 
 class Connection(web.RequestHandler):
-    __slots__ = ("_answers", "_door", "_head_bytes", "_limits", "_stall", "head_too_large", "visitor")
+    __slots__ = ("_answers", "_door", "_head_bytes", "_limits", "_lost", "_stall", "head_too_large", "visitor")
 
     def __init__(
         self,
@@ -51,12 +51,14 @@ class Connection(web.RequestHandler):
         self._answers = answers
         self._head_bytes = 0
         self._stall: asyncio.TimerHandle | None = None
+        self._lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.visitor.close = self._end
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._lost = True
         self._door.leave(self.visitor)
         self._reads_again()
         super().connection_lost(exc)
@@ -80,7 +82,8 @@ class Connection(web.RequestHandler):
         """What is still to be sent has a deadline too: a closing transport would wait for its reader for ever."""
         transport = self.transport
         super().force_close()
-        if transport is not None and transport.get_write_buffer_size():
+        # What is lost has nothing to send, and a TLS transport that is lost cannot even be asked.
+        if transport is not None and not self._lost and transport.get_write_buffer_size():
             self._loop.call_later(self._limits.write_stall_s, transport.abort)
 
     def abort(self) -> None:

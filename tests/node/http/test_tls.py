@@ -96,7 +96,34 @@ async def test_five_hundred_unfinished_handshakes_leave_room_for_the_next(place:
     assert (await _submit(place, _files(place, "admin")))[0] == 201
     for _, writer in attackers:
         writer.close()
+    await asyncio.gather(*(writer.wait_closed() for _, writer in attackers), return_exceptions=True)
 
 
 async def _is(fact: bool) -> bool:
     return fact
+
+
+async def test_a_client_that_leaves_while_it_waits_leaves_nothing_behind(place: Place) -> None:
+    """No error in the loop, and its request is no longer worked on."""
+    raised: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: raised.append(context))
+    before = len(asyncio.all_tasks())
+    _, port, folder = place
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=_context(folder, _files(place, "admin")), server_hostname="127.0.0.1"
+    )
+    body = b'{"handler": "shop.ship"}'
+    head = "POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    async def working() -> bool:
+        return len(asyncio.all_tasks()) > before
+
+    async def left() -> bool:
+        return len(asyncio.all_tasks()) <= before
+
+    await eventually_async(working, 5.0, "the request is worked on")
+    writer.close()
+    await eventually_async(left, 5.0, "nothing is worked on")
+    assert raised == []
+    await asyncio.wait_for(reader.read(), 5.0)
