@@ -22,6 +22,7 @@ IDS = ("a", "b", "c")
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
 POLL_S = 0.01
+SAID_CHARS = 2_000
 
 PLAIN = ("quorate.cli", "peer")
 """As users run them."""
@@ -160,7 +161,16 @@ class Cluster:
 
     def until_ready(self) -> None:
         for name in IDS:
-            until(lambda name=name: self.is_ready(name), READY_WITHIN_S, f"peer {name} ready")  # type: ignore[misc]  # mypy: default of a lambda
+            try:
+                until(lambda name=name: self.is_ready(name), READY_WITHIN_S, f"peer {name} ready")  # type: ignore[misc]  # mypy: default of a lambda
+            except TimeoutError as late:
+                late.add_note(self._said(name))
+                raise
+
+    def _said(self, name: str) -> str:
+        """The end of its log, and what it answers."""
+        log = (self.folder / f"{name}.log").read_text("utf-8", "replace")[-SAID_CHARS:]
+        return f"its log ends with:\n{log}\nit sees: {self.seen_by(name)}"
 
 
 def until(fact: Callable[[], object], within_s: float, what: str) -> float:

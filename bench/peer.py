@@ -2,9 +2,12 @@
 
     python -m bench.peer FILE ID
 
-Lines on standard input are wishes, each answered with one JSON line on standard output: `lag` (how late the loop was
-since last asked: count, p50, p99, max in ms; and the longest garbage collection), `propose COUNT IN_FLIGHT`,
-`snapshot`, `state` (leader, term, snapshots taken).
+Lines on standard input are wishes, each answered with one JSON line on standard output:
+- `lag`: how late the loop was since last asked (count, p50, p99, max in ms), the most CPU time between two looks, the
+  longest garbage collection;
+- `propose COUNT IN_FLIGHT`;
+- `snapshot`;
+- `state`: leader, term, snapshots taken.
 """
 
 import asyncio
@@ -35,6 +38,9 @@ class FineLag:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._late_ms: list[float] = []
+        self._busy_ms = 0.0
+        """The most CPU time that the loop's thread spent between two looks: what of a stall is our own doing."""
+        self._cpu_s = time.thread_time()
         self._plan()
 
     def _plan(self) -> None:
@@ -42,14 +48,23 @@ class FineLag:
 
         def ring() -> None:
             self._late_ms.append((self._loop.time() - due) * 1000)
+            before_s, self._cpu_s = self._cpu_s, time.thread_time()
+            self._busy_ms = max(self._busy_ms, (self._cpu_s - before_s) * 1000)
             self._plan()
 
         self._loop.call_at(due, ring)
 
     def take(self) -> dict[str, float]:
         late, self._late_ms = sorted(self._late_ms) or [0.0], []
+        busy_ms, self._busy_ms = self._busy_ms, 0.0
         last = len(late) - 1
-        return {"count": len(late), "p50": late[last // 2], "p99": late[last * 99 // 100], "max": late[-1]}
+        return {
+            "busy_max": busy_ms,
+            "count": len(late),
+            "p50": late[last // 2],
+            "p99": late[last * 99 // 100],
+            "max": late[-1],
+        }
 
 
 class Proposing:

@@ -86,7 +86,8 @@ class Meanwhile:
         cores_left = max(0.05, (os.cpu_count() or 1) - others)
         self.machine = Machine(
             cores_left=round(cores_left, 2),
-            flush_ms=round((self._flush_before_ms + flush_ms(self._folder)) / 2, 3),
+            # The lesser: what we have just started ourselves may still be writing.
+            flush_ms=round(min(self._flush_before_ms, flush_ms(self._folder)), 3),
         )
 
 

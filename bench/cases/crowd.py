@@ -47,6 +47,7 @@ def _stall(cluster: Cluster, watching: Meanwhile, name: str) -> Iterator[Figure]
     told = [cluster.wish(peer, "lag") for peer in IDS]
     watching.close()
     yield Figure("crowd", f"{name}, longest", max(lag["max"] for lag in told), "ms", watching.machine, 100, "time")
+    yield Figure("crowd", "  of it computing, longest", max(lag["busy_max"] for lag in told), "ms", watching.machine)
     yield Figure("crowd", "  longest garbage collection", max(lag["gc_max"] for lag in told), "ms", watching.machine)
 
 

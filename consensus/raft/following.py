@@ -14,10 +14,14 @@ from quorate.consensus.ports import PeerId
 from quorate.consensus.raft.core import Core
 from quorate.consensus.raft.election import Elections
 
+SIGN_AFTER_BEATS = 2
+"""Silent for so many heartbeats, a follower answers the next one though its disk has not finished."""
+
 
 class Following:
     def __init__(self, core: Core, elections: Elections, state_hash: Callable[[], tuple[int, bytes]]) -> None:
         self._quiet_s = core.settings.heartbeat_s / 2
+        self._sign_s = core.settings.heartbeat_s * SIGN_AFTER_BEATS
         self._clock = core.clock
         self._engine = core.engine
         self._log = core.log
@@ -35,6 +39,8 @@ class Following:
         self._told_epoch = -1
         self._told_at = float("-inf")
         self._owed = False
+        self._sign_due = False
+        """The leader has waited long enough for any word of ours."""
 
     def accepts(self, frm: PeerId, term: int) -> bool:
         """Take `frm` for the leader of `term`, if it can be. Resets what was verified when the term is new."""
@@ -76,7 +82,9 @@ class Following:
         end = message.prev_index + len(message.entries)
         self._verified = max(self._verified, end)
         self._engine.commit_to(min(message.commit, self._verified))
-        due = self._clock.monotonic() - self._told_at >= self._quiet_s
+        silent_s = self._clock.monotonic() - self._told_at
+        due = silent_s >= self._quiet_s
+        self._sign_due = self._sign_due or silent_s >= self._sign_s
         if message.entries or fresh_probe or due or message.epoch != self._told_epoch:
             self._owed = True
 
@@ -114,7 +122,9 @@ class Following:
         self._gate.send(frm, reply)
 
     def settle(self) -> None:
-        """Acknowledge, if it is owed and durable. With news still on their way to the disk, only echo a fresh probe."""
+        """Acknowledge, if it is owed and durable. With news still on their way to the disk, only echo a fresh probe, or
+        answer a heartbeat with what is durable so far: a slow disk is no reason to take this peer for gone.
+        """
         if not self._owed:
             return
         engine = self._engine
@@ -126,9 +136,9 @@ class Following:
             return
         match = min(self._verified, self._log.flushed_index)
         complete = match == self._verified
-        if not complete and self._probe == self._told_probe:
+        if not complete and self._probe == self._told_probe and not self._sign_due:
             return
-        self._owed = not complete
+        self._owed, self._sign_due = not complete, False
         self._told_probe, self._told_epoch = self._probe, self._epoch
         self._told_at = self._clock.monotonic()
         self._wire.send(leader, self._reply(ok=True, match=match, epoch=self._epoch, probe=self._probe))

@@ -294,8 +294,10 @@ class Raft(View):
         engine, log = parts.core.engine, parts.core.log
         index = engine.applied_index
         last = min(self.commit_index, index + self.settings.apply_entries)
-        while index < last and self._can_apply():
+        left_bytes = self.settings.apply_bytes
+        while index < last and left_bytes > 0 and self._can_apply():
             command, index, term = log.entry(index + 1)
+            left_bytes -= len(command)
             self._applying = (index, term)
             engine.apply(command, index)
             self._applying = None

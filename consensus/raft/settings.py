@@ -33,7 +33,10 @@ class RaftSettings(msgspec.Struct, frozen=True, kw_only=True):
     inflight_chunks: int = 4
 
     apply_entries: int = 256
-    """Entries applied in one step."""
+    apply_bytes: int = 256 * 1024
+    """Entries applied in one step, and how large together: a peer that catches up on full entries must still hear its
+    leader. The entry that goes beyond the bytes is the last of its step.
+    """
     waiting_reads: int = 65_536
     found_wait_s: float = 3.0
     """`found=True`: how long to wait for all peers before founding with a majority of them."""
