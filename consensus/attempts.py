@@ -21,8 +21,8 @@ from quorate.consensus.commands import (
     Staged,
     Unknown,
 )
-from quorate.consensus.dependencies import ended_dependencies
 from quorate.consensus.events import Event, TaskEvent
+from quorate.consensus.lookup import look_up_submission
 from quorate.consensus.machine import Machine
 from quorate.consensus.planner import Planner
 from quorate.consensus.ports import Ports
@@ -63,10 +63,14 @@ class Surroundings(Protocol):
     """What attempts need of their peer."""
 
     machine: Machine
+    ports: Ports
     proposer: Proposer
     proctor: Proctor
 
     def find(self, task: TaskId) -> Task | None: ...
+
+    @property
+    def history_complete(self) -> bool: ...
 
     @property
     def serving(self) -> bool: ...
@@ -87,6 +91,8 @@ class Attempts:
         """Started here and not yet reported by the workers: task -> fence."""
         self._finishing: set[tuple[TaskId, int]] = set()
         """Reported here, not yet answered by the log."""
+        self._before_history: list[tuple[TaskId, int, Succeeded]] = []
+        """Ended here with staged tasks, which only a peer with the whole history can look up."""
 
     @property
     def held(self) -> int:
@@ -104,6 +110,10 @@ class Attempts:
         return min(own, granted) - self._planner.claiming
 
     def step(self, now: float) -> None:
+        if self._before_history and self._peer.history_complete:
+            ended, self._before_history = self._before_history, []
+            for task, fence, ending in ended:
+                self._finish_with_staged(task, fence, ending)
         free = self.free()
         if self._planner.claiming and free * WORTH_A_CLAIM < self.places:
             free = 0  # the answer of the claim under way finds more places free
@@ -195,20 +205,29 @@ class Attempts:
             self._finish(task, fence, self._operations(task, ending))
 
     def _finish_with_staged(self, task: TaskId, fence: int, ending: Succeeded) -> None:
-        """What only history knows of the staged tasks' dependencies is looked up here, again if it was too long ago."""
+        """What only history knows of the staged tasks is looked up here, again if that was too long ago."""
+        if not self._peer.history_complete:
+            self._finishing.add((task, fence))
+            self._before_history.append((task, fence, ending))
+            return
+        looked = look_up_submission(self._peer, ending.staged)
+        if isinstance(looked, Refused):
+            self._refuse_staged(task, fence, looked)
+            return
 
         def answered(outcome: Outcome) -> None:
-            if not isinstance(outcome, Refused):
-                return
-            if outcome.reason == "stale_lookup":
+            if isinstance(outcome, Refused) and outcome.reason == "stale_lookup":
                 self._finish_with_staged(task, fence, ending)
-            elif outcome.reason == "too_large":
-                error = TaskError("StagedRefused", f"a staged submission was refused: {outcome.detail}", outcome.reason)
-                self._finish(task, fence, self._operations(task, Failed(error)))
+            elif isinstance(outcome, Refused) and outcome.reason == "too_large":
+                self._refuse_staged(task, fence, outcome)
 
-        found, _missing = ended_dependencies(self._peer, ending.staged)  # what is missing, the state refuses by name
-        stage = Stage(ending.staged, self._peer.machine.index, found)
+        stage = Stage(looked.fresh, self._peer.machine.index, looked.found)  # what is missing, the state names
         self._finish(task, fence, (stage, SetResult(ending.result)), answered)
+
+    def _refuse_staged(self, task: TaskId, fence: int, refused: Refused) -> None:
+        """As the state does it: the attempt has failed."""
+        message = f"a staged submission was refused: {refused.reason}: {refused.detail}"
+        self._finish(task, fence, self._operations(task, Failed(TaskError("StagedRefused", message, refused.reason))))
 
     def _operations(self, task: TaskId, ending: Ending) -> tuple[Staged, ...]:
         if isinstance(ending, Succeeded):

@@ -12,10 +12,11 @@ import msgspec
 
 from quorate.consensus.attempts import Attempts
 from quorate.consensus.commands import Again, Done, Outcome, Refused, Submit
-from quorate.consensus.dependencies import ended_dependencies, look_up
+from quorate.consensus.lookup import look_up_ended, look_up_submission
 from quorate.consensus.machine import Machine
 from quorate.consensus.ports import Ports
 from quorate.consensus.proposer import Proposer, Reply
+from quorate.consensus.reads import ReadReply
 from quorate.scheduling.task import NewTask, Task, TaskId
 
 PARKED = 1_000
@@ -30,6 +31,8 @@ class Surroundings(Protocol):
 
     @property
     def history_complete(self) -> bool: ...
+
+    def read(self, deadline: float, reply: ReadReply) -> None: ...
 
     def now(self) -> float: ...
 
@@ -81,23 +84,25 @@ class Submitter:
         self._peer.attempts.claim_with_submission(tasks)
 
     def _look_up_and_submit(self, tasks: tuple[NewTask, ...], deadline: float, reply: Reply) -> None:
-        repeated: dict[TaskId, TaskId] = {}
-        for task in tasks:
-            first = self._used_before(task)
-            if first is None:
-                continue
-            if first.digest != task.digest:
-                reply(key_reused(task, first), 0)
-                return
-            repeated[task.id] = first.id
-        fresh = tuple(_renamed(task, repeated) for task in tasks if task.id not in repeated)
-        if not fresh:
-            reply(Done([repeated[task.id] for task in tasks]), self._peer.machine.index)
+        looked = look_up_submission(self._peer, tasks)
+        if isinstance(looked, Refused):
+            reply(looked, 0)
+        elif looked.missing:
+            self._when_current(deadline, reply, lambda: self._submit_looked_up(tasks, deadline, reply))
+        else:
+            self._submit_looked_up(tasks, deadline, reply)
+
+    def _submit_looked_up(self, tasks: tuple[NewTask, ...], deadline: float, reply: Reply) -> None:
+        looked = look_up_submission(self._peer, tasks)
+        if isinstance(looked, Refused):
+            reply(looked, 0)
             return
-        found, missing = ended_dependencies(self._peer, fresh)
-        if missing:
-            detail = f"there is no task {missing} to wait for, or it ended so long ago that it is forgotten"
+        if looked.missing:
+            detail = f"there is no task {looked.missing} to wait for, or it ended so long ago that it is forgotten"
             reply(Refused("unknown_dependency", detail, "after"), 0)
+            return
+        if not looked.fresh:
+            reply(Done([looked.repeated[task.id] for task in tasks]), self._peer.machine.index)
             return
 
         def answered(outcome: Outcome, index: int) -> None:
@@ -105,21 +110,24 @@ class Submitter:
                 self._look_up_and_submit(tasks, deadline, reply)
                 return
             if isinstance(outcome, Done):
-                ids = dict(zip((task.id for task in fresh), outcome.value, strict=True))
-                outcome = Done([repeated.get(task.id) or ids[task.id] for task in tasks])
+                ids = dict(zip((task.id for task in looked.fresh), outcome.value, strict=True))
+                outcome = Done([looked.repeated.get(task.id) or ids[task.id] for task in tasks])
             reply(outcome, index)
 
-        self._peer.proposer.offer(Submit(fresh, self._peer.machine.index, found), deadline, answered)
-        self._peer.attempts.claim_with_submission(fresh)
+        submit = Submit(looked.fresh, self._peer.machine.index, looked.found)
+        self._peer.proposer.offer(submit, deadline, answered)
+        self._peer.attempts.claim_with_submission(looked.fresh)
 
-    def _used_before(self, task: NewTask) -> Task | None:
-        """The ended task of that key, if only history still knows it; while the state knows the key it decides
-        itself.
-        """
-        if not task.key or self._peer.machine.by_key(task.namespace, task.key) is not None:
-            return None
-        found = self._peer.ports.history.find_key(task.namespace, task.key)
-        return None if found is None else self._peer.find(found.id)
+    def _when_current(self, deadline: float, reply: Reply, go: Callable[[], None]) -> None:
+        """What this replica does not know may only not have reached it yet."""
+
+        def confirmed(index: int | None) -> None:
+            if index is None:
+                reply(_NOT_CURRENT, 0)
+            else:
+                go()
+
+        self._peer.read(deadline, confirmed)
 
     # --- a fresh round for a failed task
 
@@ -127,6 +135,12 @@ class Submitter:
         self._with_history(deadline, reply, lambda: self._look_up_and_retry(task, deadline, reply))
 
     def _look_up_and_retry(self, task: TaskId, deadline: float, reply: Reply) -> None:
+        if self._peer.find(task) is None:
+            self._when_current(deadline, reply, lambda: self._retry_looked_up(task, deadline, reply))
+        else:
+            self._retry_looked_up(task, deadline, reply)
+
+    def _retry_looked_up(self, task: TaskId, deadline: float, reply: Reply) -> None:
         record = self._peer.find(task)
         if record is None:
             reply(Refused("not_found", f"there is no task {task}"), 0)
@@ -141,26 +155,13 @@ class Submitter:
         stub = self._peer.machine.ended.get(task)
         known = task in self._peer.machine.tasks or (stub is not None and stub.packed)
         data = b"" if known else msgspec.msgpack.encode(record)
-        found, _missing = look_up(self._peer, record.after)  # what is missing, the state refuses by name
+        found, _missing = look_up_ended(self._peer, record.after)  # what is missing, the state refuses by name
         self._peer.proposer.offer(Again(task, data, self._peer.machine.index, found), deadline, answered)
-
-
-def key_reused(task: NewTask, first: Task) -> Refused:
-    return Refused("key_reused", f"the key {task.key!r} was used for task {first.id} with other contents", "key")
-
-
-def _renamed(task: NewTask, repeated: dict[TaskId, TaskId]) -> NewTask:
-    """What names a task of the same request that turned out to be a repetition names the first one instead: in `after`,
-    and where `$result` stands for it in `args`. Ids are equally long, and found nowhere by chance.
-    """
-    args, named = task.args, [dependency for dependency in task.after if dependency in repeated]
-    if not named:
-        return task
-    for dependency in named:
-        args = args.replace(dependency.encode(), repeated[dependency].encode())
-    return msgspec.structs.replace(task, args=args, after=tuple(repeated.get(d, d) for d in task.after))
 
 
 _INCOMPLETE = Refused(
     "history_incomplete", "this peer is still fetching its history after a restart; ask another, or again shortly"
+)
+_NOT_CURRENT = Refused(
+    "no_quorum", "what it names is not known here, and no majority told in time whether that is still so; ask again"
 )

@@ -7,7 +7,7 @@ from quorate.consensus.commands import Done, Refused, SessionInfo
 from quorate.consensus.peer import Peer
 from quorate.netsim.runner import STUBS_GONE_S
 from quorate.netsim.world import HANDLERS, PLACES, Machine, World
-from quorate.scheduling.task import NewTask, Retry, State
+from quorate.scheduling.task import NewTask, Retry, State, Succeeded
 from tests.netsim.cluster import Asked, answered, cluster, leader_id, others, running, work_of
 
 
@@ -168,3 +168,61 @@ def test_a_failed_task_that_somebody_depends_on_can_be_retried_though_only_histo
     world.touch("a")
     assert answered(world, asked)
     assert asked.outcome == Done([failed.id])
+
+
+def test_a_task_may_depend_on_one_just_acknowledged_elsewhere_though_this_replica_lags() -> None:
+    """Not knowing it yet is no reason to say that it does not exist."""
+    world = cluster()
+    leader = leader_id(world)
+    lagging, other = others(world, leader)
+    world.network.block(leader, lagging)
+    first = held_task(running(world, leader))
+    assert answered(world, ask(world, other, [first]))
+    assert running(world, lagging).find(first.id) is None, "it does not lag: this shows nothing"
+    peer = running(world, lagging)
+    dependant = NewTask(id=peer.new_id(), handler="sim.work", args=b"{}", after=(first.id,))
+    asked = ask(world, lagging, [dependant])
+    world.run(0.05)
+    world.network.unblock(leader, lagging)
+    assert answered(world, asked)
+    assert asked.outcome == Done([dependant.id])
+
+
+def test_a_dependency_that_never_was_is_refused_by_name() -> None:
+    world = cluster()
+    for peer_id in world.ids:
+        peer = running(world, peer_id)
+        never = peer.new_id()
+        asked = ask(world, peer_id, [NewTask(id=peer.new_id(), handler="sim.work", args=b"{}", after=(never,))])
+        assert answered(world, asked)
+        assert isinstance(asked.outcome, Refused)
+        assert (asked.outcome.reason, asked.outcome.field) == ("unknown_dependency", "after")
+        assert never in asked.outcome.detail
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_staged_task_under_a_key_of_long_ago_is_no_second_task(same: bool) -> None:
+    """Only history knows the key by then; the same contents are the first task, others are refused."""
+    world = cluster()
+    for peer_id in world.ids:
+        work_of(world, peer_id).failing = 0.0
+    peer = running(world, "a")
+    first = NewTask(id=peer.new_id(), handler="sim.work", args=b"{}", key="k", digest=b"d" * 16)
+    ended(world, "a", first)
+    for peer_id in world.ids:
+        work_of(world, peer_id).run_s = (50.0, 50.0)
+    parent = NewTask(id=peer.new_id(), handler="sim.work", args=b"{}")
+    assert answered(world, ask(world, "a", [parent]))
+    assert world.run_until(lambda: peer.attempts.held == 1, 5.0)
+    staged = msgspec.structs.replace(first, id=peer.new_id(), digest=(b"d" if same else b"e") * 16)
+    peer.on_work_done(parent.id, peer.machine.tasks[parent.id].fence, Succeeded(b"1", (staged,)))
+    world.touch("a")
+    world.run(1.0)
+    told = peer.find(parent.id)
+    assert told is not None
+    assert peer.find(staged.id) is None
+    if same:
+        assert told.state is State.SUCCEEDED
+    else:
+        assert told.error is not None
+        assert (told.error.type, told.error.code) == ("StagedRefused", "key_reused")
