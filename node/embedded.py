@@ -15,8 +15,6 @@ from quorate.node.boot import Node
 from quorate.node.config import ClusterConfig, load, validated
 from quorate.scheduling.handler import Declared, Handler
 
-START_WITHIN_S = 30.0
-
 
 class Peer:
     """One peer of a cluster, embedded.
@@ -29,7 +27,8 @@ class Peer:
     async with quorate.Peer("cluster.yaml", "a", handlers=[charge]) as peer: ...   # in an asyncio program
     with quorate.Peer("cluster.yaml", "a", handlers=[charge]) as peer: ...         # in any other
     ```
-    Raises ConfigError for a file that cannot work, OSError for a folder or port that cannot be used.
+    Raises ConfigError for a file that cannot work; on start OSError for a folder or port that cannot be used,
+    UnusableModule for handlers that cannot be loaded, and what names the damage for a data folder that is not sound.
     """
 
     def __init__(
@@ -88,9 +87,9 @@ class Peer:
     def __enter__(self) -> "Peer":
         self._thread = threading.Thread(target=self._run, name=f"quorate-{self.id}", daemon=True)
         self._thread.start()
-        if not self._started.wait(START_WITHIN_S):
-            raise TimeoutError(f"peer {self.id} did not start within {START_WITHIN_S:g} s")
+        self._started.wait()
         if self._failure is not None:
+            self._thread.join()
             raise self._failure
         return self
 

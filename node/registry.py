@@ -13,7 +13,6 @@ from types import ModuleType
 
 from quorate.scheduling.handler import Declared, Handler
 
-
 _OURS = str(Path(__file__).parent.parent)
 """The folder of this package; a user's module is never in it."""
 
