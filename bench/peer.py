@@ -4,7 +4,7 @@
 
 Lines on standard input are wishes, each answered with one JSON line on standard output:
 - `lag`: how late the loop was since last asked (count, p50, p99, max in ms), the most CPU time between two looks, the
-  longest garbage collection;
+  longest garbage collection and the sum of all;
 - `propose COUNT IN_FLIGHT`;
 - `snapshot`;
 - `state`: leader, term, snapshots taken.
@@ -112,7 +112,7 @@ class Wishes:
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self._node = node
         self._lag = FineLag(loop)
-        self._gc_ms = 0.0
+        self._gc_ms = self._gc_sum_ms = 0.0
         self._gc_began = 0.0
         gc.callbacks.append(self._collected)
 
@@ -121,13 +121,16 @@ class Wishes:
         if phase == "start":
             self._gc_began = now
         else:
-            self._gc_ms = max(self._gc_ms, (now - self._gc_began) * 1000)
+            took_ms = (now - self._gc_began) * 1000
+            self._gc_ms = max(self._gc_ms, took_ms)
+            self._gc_sum_ms += took_ms
 
     async def answer(self, wish: str, words: list[str]) -> object:
         raft = self._node.peer.raft
         if wish == "lag":
-            longest_gc_ms, self._gc_ms = self._gc_ms, 0.0
-            return {**self._lag.take(), "gc_max": longest_gc_ms}
+            told = {**self._lag.take(), "gc_max": self._gc_ms, "gc_sum": self._gc_sum_ms}
+            self._gc_ms = self._gc_sum_ms = 0.0
+            return told
         if wish == "propose":
             return await Proposing(self._node, int(words[0]), int(words[1])).run()
         if wish == "snapshot":

@@ -6,7 +6,7 @@ waits to be written is ids, not records, so a slow reader costs little.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -22,6 +22,7 @@ from quorate.node.http.told import encode
 from quorate.scheduling.task import Task, TaskId
 
 LINES_AT_ONCE = 200
+"""Thousands of ids must not hold up the loop: it gets its turn after so many, whether or not the socket has room."""
 
 
 class NoSuchTask(msgspec.Struct):
@@ -54,20 +55,23 @@ class _Waiting:
         headers = {**service.answers.common, "Content-Type": NDJSON, "Quorate-Index": str(index)}
         self._response = web.StreamResponse(headers=headers)
         self._loop = asyncio.get_running_loop()
+        self._stops: list[Callable[[], None]] = []
+        """Ends each wait."""
         self._ended: list[TaskId] = []
         self._some = asyncio.Event()
 
     async def run(self, ids: Sequence[TaskId], wait_s: float) -> web.StreamResponse:
-        missing = [task for task in ids if self._service.peer.find(task) is None]
-        left = dict.fromkeys(ids)
         await self._response.prepare(self._call.request)
-        await self._write([_no_such_task(task) for task in missing])
-        for task in missing:
-            del left[task]
-        stops = [self._service.peer.wait(task, self._woken) for task in left]
+        left = dict.fromkeys(ids)
         over = self._loop.call_later(wait_s, self._some.set)
         until = self._loop.time() + wait_s
         try:
+            for start in range(0, len(ids), LINES_AT_ONCE):
+                missing = self._wait_for(ids[start : start + LINES_AT_ONCE])
+                for task in missing:
+                    del left[task]
+                await self._write([_no_such_task(task) for task in missing])
+                await asyncio.sleep(0)
             with self._service.stopping.calls(self._some.set):
                 while left and self._loop.time() < until and not self._service.stopping.begun:
                     await self._some.wait()
@@ -75,11 +79,18 @@ class _Waiting:
                     await self._tell_ended(left)
         finally:
             over.cancel()
-            for stop in stops:
+            for stop in self._stops:
                 stop()
         await self._tell(list(left))
         await self._response.write_eof()
         return self._response
+
+    def _wait_for(self, ids: Sequence[TaskId]) -> list[TaskId]:
+        """Those that do not exist."""
+        peer = self._service.peer
+        missing = [task for task in ids if peer.find(task) is None]
+        self._stops += [peer.wait(task, self._woken) for task in ids if task not in missing]
+        return missing
 
     def _woken(self, task: Task) -> None:
         self._ended.append(task.id)
@@ -95,6 +106,7 @@ class _Waiting:
     async def _tell(self, ids: Sequence[TaskId]) -> None:
         for start in range(0, len(ids), LINES_AT_ONCE):
             await self._write([self._line(task) for task in ids[start : start + LINES_AT_ONCE]])
+            await asyncio.sleep(0)
 
     def _line(self, task: TaskId) -> bytes:
         found = self._service.peer.find(task)
