@@ -10,7 +10,7 @@ import quorate
 @quorate.task("site.evaluate", timeout=10)
 def evaluate(site: str, celsius: float) -> dict[str, object]:
     """Runs on whichever site takes it."""
-    return {"site": site, "alarm": celsius > 80.0, "attempt": quorate.current().attempt}
+    return {"site": site, "alarm": celsius > 80.0, "evaluated_by_attempt": quorate.current().attempt}
 
 
 async def live(cluster_file: str, site: str) -> None:
