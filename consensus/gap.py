@@ -17,8 +17,9 @@ from quorate.consensus.machine import Machine
 from quorate.consensus.machine.moves import STUB_MS
 from quorate.consensus.ports import PeerId, Ports
 from quorate.consensus.raft import Raft
+from quorate.consensus.reactor import Reactor
 from quorate.consensus.settings import PeerSettings
-from quorate.scheduling.task import Task
+from quorate.scheduling.task import ENDED, Task, TaskId
 
 PAGE_BYTES = 1024 * 1024
 UNWRITTEN_MS = STUB_MS // 2
@@ -34,6 +35,9 @@ class Surroundings(Protocol):
     ports: Ports
     machine: Machine
     raft: Raft
+    reactor: Reactor
+
+    def find(self, task: TaskId) -> Task | None: ...
 
     def now(self) -> float: ...
 
@@ -139,6 +143,10 @@ class HistoryGap:
         except msgspec.DecodeError:
             return  # asked again after ASK_AGAIN_S, of another peer
         self._peer.ports.history.fill(rows)
+        awaited = set(self._peer.reactor.waited_for())
+        for row in rows:
+            if row.id in awaited and (found := self._peer.find(row.id)) is not None and found.state in ENDED:
+                self._peer.reactor.wake(found)
         self._have = message.upto_end
         self._asked = None
         self._ask_at = float("-inf")

@@ -61,7 +61,8 @@ class Reactor:
         stamped = [Stamped(index, n, _light(event)) for n, event in enumerate(events)]
         overflow = len(self._tail) + len(stamped) - (self._tail.maxlen or 0)
         if overflow > 0:
-            last_lost = self._tail[min(overflow, len(self._tail)) - 1] if self._tail else stamped[0]
+            old = len(self._tail)
+            last_lost = self._tail[overflow - 1] if overflow <= old else stamped[overflow - old - 1]
             self._complete_since = (last_lost.at, last_lost.n)
         self._tail.extend(stamped)
         for subscription in list(self._subscriptions):

@@ -11,6 +11,7 @@ from quorate.consensus.machine.moves import stub_of
 from quorate.consensus.machine.records import Ended
 from quorate.consensus.ports import PeerId, Ports
 from quorate.consensus.raft import Raft
+from quorate.consensus.reactor import Reactor
 from quorate.consensus.settings import PeerSettings
 from quorate.netsim.history import SimHistory
 from quorate.scheduling.task import State, Task, TaskId
@@ -42,9 +43,13 @@ class Member:
         self.ports = cast(Ports, _Ports())
         self.machine = cast(Machine, _State(ends, stubs))
         self.raft = cast(Raft, _Raft())
+        self.reactor = Reactor(10)
         self.sent: list[Message] = []
         self.ports.history.fill([row(end) for end in range(1, rows + 1)])
         self.gap = HistoryGap(self)
+
+    def find(self, task: TaskId) -> Task | None:
+        return self.ports.history.find(task)
 
     def now(self) -> float:
         return 0.0
@@ -86,3 +91,14 @@ def test_a_peer_that_lags_answers_only_for_what_it_has_seen_end() -> None:
     assert [msgspec.msgpack.decode(data, type=Task).end_seq for data in told.rows] == [11, 12, 13, 14, 15]
     lagging.gap.asked("b", AskHistory(15, 20))
     assert lagging.sent[1:] == []
+
+
+def test_who_waits_for_a_task_whose_end_came_with_the_gap_is_told() -> None:
+    """Neither an event nor a stub spoke of it here: its row is the only word."""
+    member = Member(ends=20, rows=10, stubs=[])
+    woken: list[Task] = []
+    member.reactor.wait(TaskId("t15"), woken.append)
+    rows = [msgspec.msgpack.encode(row(end)) for end in range(11, 21)]
+    member.gap.told("b", HistoryRows(rows, 20))
+    assert [task.id for task in woken] == ["t15"]
+    assert member.gap.closed
