@@ -42,6 +42,6 @@ class PeerSettings(msgspec.Struct, frozen=True, kw_only=True):
     on.
     """
     snapshot_entries: int = 50_000
-    snapshot_bytes: int = 64 * 1024 * 1024
+    snapshot_bytes: int = 16 * 1024 * 1024
     keep_entries: int = 10_000
     """Log entries kept before a snapshot: a peer that missed no more than these needs no snapshot."""

@@ -95,7 +95,7 @@ class Compaction:
         return (
             self._wanted
             or applied - max(self.newest[0], 1) >= settings.snapshot_entries
-            or self.log_bytes >= settings.snapshot_bytes
+            or self.log_bytes >= max(settings.snapshot_bytes, self.newest[2])
         )
 
     def _start(self) -> None:
@@ -154,11 +154,20 @@ class Compaction:
         for index in [index for index in self._kept if index not in in_use]:
             self._kept.remove(index)
             self._gate.write([Remove(snapshot_name(index))])
-        floor = min([self.newest[0], *in_use]) - self._settings.keep_entries
-        floor = min(floor, self._engine.applied_index)
+        floor = self._kept_from(min([self.newest[0], self._engine.applied_index, *in_use]))
         if floor <= self._log.base_index:
             return
         self._log.forget_to(floor)
         removals = self._journal.drop_to(floor)
         if removals:
             self._gate.write(removals)
+
+    def _kept_from(self, covered: int) -> int:
+        """The last entry that may go although a peer that lags a little might ask for it."""
+        lowest = max(covered - self._settings.keep_entries, self._log.base_index)
+        room = self._settings.keep_bytes
+        for index in range(min(covered, self._log.last_index), lowest, -1):
+            room -= len(self._log.entry(index)[0])
+            if room < 0:
+                return index
+        return lowest

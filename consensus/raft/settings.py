@@ -17,10 +17,12 @@ class RaftSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A leader that a majority has not answered for this long steps down (check-quorum, Raft thesis section 6.2)."""
 
     snapshot_entries: int = 50_000
-    snapshot_bytes: int = 64 * MIB
-    """Log since the last snapshot beyond which a new one is taken."""
+    snapshot_bytes: int = 16 * MIB
+    """Log since the last snapshot beyond which a new one is taken; in bytes not before it has the size of that
+    snapshot, so that a large state is not written again and again for little."""
     keep_entries: int = 10_000
-    """Entries kept before a snapshot, so that a peer that lags a little needs no snapshot."""
+    keep_bytes: int = 16 * MIB
+    """Log kept before a snapshot, so that a peer that lags a little needs no snapshot; whichever is less."""
     walk_bytes: int = 256 * 1024
     """One slice of a snapshot, per step: small enough not to hold up a heartbeat."""
 
