@@ -63,7 +63,7 @@ def test_a_handler_that_ignores_its_timeout_is_written_off(peers: LiveCluster) -
 def test_an_isolated_handler_is_killed_when_its_time_is_over(peers: LiveCluster, tmp_path: Path) -> None:
     """Its process is gone, though it never looked up."""
     pidfile = tmp_path / "pid"
-    told = peers.end_of("a", peers.submitted("a", "mine.hog", timeout=1.5, args={"pidfile": str(pidfile)}))
+    told = peers.end_of("a", peers.submitted("a", "mine.hog", timeout=5, args={"pidfile": str(pidfile)}))
     assert (told["state"], told["error"]["type"]) == ("failed", "TimeoutError")
     pid = int(pidfile.read_text())
     eventually(lambda: not alive(pid), 10.0, "the process is gone")

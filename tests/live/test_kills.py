@@ -1,7 +1,6 @@
 """kill -9 on real processes with real disks: what was acknowledged is there (promise 1)."""
 
 import itertools
-import signal
 import threading
 import time
 
@@ -103,19 +102,6 @@ def kill_all(cluster: LiveCluster, times: int) -> None:
         cluster.wait_until_ready()
     load.stop()
     everything_is_there(cluster, load)
-
-
-def test_a_stopped_peer_leaves_in_peace(cluster: LiveCluster) -> None:
-    """SIGTERM: exit code 0, and a long task it ran goes on elsewhere at once: handed back, not lost with the peer."""
-    tasks = [cluster.submitted("a", "builtin.sleep", args={"seconds": 9}) for _ in range(6)]
-    eventually(lambda: any(cluster.task("b", task)["peer"] == "a" for task in tasks), 20.0, "a runs one of them")
-    cluster.signal("a", signal.SIGTERM)
-    began = time.monotonic()
-    assert cluster.ended("a") == 0, cluster.log("a")
-    assert time.monotonic() - began < 14.0, "stop_s is 10"
-    for told in cluster.ends_of("b", tasks).values():
-        assert told["state"] == "succeeded"
-        assert told["peer"] != "a" or told["attempt"] == 1
 
 
 def test_a_peer_without_a_majority_answers_503_within_the_deadline_of_the_request(cluster: LiveCluster) -> None:
