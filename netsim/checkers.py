@@ -4,8 +4,12 @@ Law: a checker knows nothing of how the peers work; it looks at what they did an
 that was broken.
 """
 
+from collections.abc import Sequence
+
+from quorate.consensus.events import SessionEvent
 from quorate.consensus.machine import Machine as State
 from quorate.consensus.peer import Peer
+from quorate.consensus.reactor import Stamped
 from quorate.netsim.work import result_of
 from quorate.netsim.world import Machine, World
 from quorate.scheduling.task import State as TaskState
@@ -26,6 +30,8 @@ class SafetyChecker:
         self._index: dict[tuple[str, int], int] = {}
         self.results: dict[TaskId, tuple[int, str]] = {}
         self._fences: dict[TaskId, tuple[int, int]] = {}
+        self._listening: set[tuple[str, int]] = set()
+        self._ends_seen: set[tuple[int, int]] = set()
         world.watchers.append(self.check)
 
     def check(self, machine: Machine) -> None:
@@ -35,6 +41,21 @@ class SafetyChecker:
         self._one_leader_per_term(peer)
         self._equal_states(machine, peer)
         self._never_backwards(machine, peer)
+        if (machine.id, machine.life) not in self._listening:
+            self._listening.add((machine.id, machine.life))
+            peer.subscribe(None, self._no_trust_beyond_the_end)
+
+    def _no_trust_beyond_the_end(self, events: Sequence[Stamped]) -> None:
+        """When the first peer applies the end of a session, its holder has stopped trusting it (promise 4)."""
+        for at, n, event in events:
+            if not isinstance(event, SessionEvent) or event.kind != "expired" or (at, n) in self._ends_seen:
+                continue
+            self._ends_seen.add((at, n))
+            holder = self._world.running(event.peer)
+            if holder is None or holder.proposer.incarnation != event.incarnation:
+                continue
+            if holder.machine.index < at and holder.proctor.trusted(holder.now()):
+                raise Violation(f"the session of {event.peer} ended at index {at} while its holder trusted it")
 
     def _one_leader_per_term(self, peer: Peer) -> None:
         if peer.raft.role != "leader":
@@ -82,6 +103,24 @@ def check_fences(world: World) -> None:
         ordered = [fence for _, fence in sorted(fences.items())]
         if ordered != sorted(set(ordered)):
             raise Violation(f"fences of task {task} do not rise: {ordered}")
+
+
+def check_histories(world: World) -> None:
+    """Every peer tells the same of what has ended, and no key belongs to two tasks."""
+    told: dict[int, tuple[TaskId, str, int]] = {}
+    keys: dict[tuple[str, str], TaskId] = {}
+    for machine in world.live():
+        assert machine.peer is not None
+        rows = {row.end_seq: row for row in machine.history.rows_between(0, machine.peer.machine.end_seq, 1 << 40)}
+        for end in range(1, machine.peer.machine.end_seq + 1):
+            row = rows.get(end)
+            if row is None:
+                raise Violation(f"{machine.id} has no row of end {end} in its history")
+            said = (row.id, str(row.state), row.fence)
+            if told.setdefault(end, said) != said:
+                raise Violation(f"end {end} is {said} on {machine.id} and {told[end]} elsewhere")
+            if row.key and keys.setdefault((row.namespace, row.key), row.id) != row.id:
+                raise Violation(f"key {row.key} belongs to {keys[row.namespace, row.key]} and to {row.id}")
 
 
 def check_one_result(world: World, peer: Peer, accepted: list[TaskId]) -> None:

@@ -7,8 +7,8 @@ replicas are equal.
 import msgspec
 
 from quorate.consensus.settings import PeerSettings
-from quorate.netsim.checkers import SafetyChecker, Violation, check_fences, check_one_result
-from quorate.netsim.workload import Clients
+from quorate.netsim.checkers import SafetyChecker, Violation, check_fences, check_histories, check_one_result
+from quorate.netsim.workload import Clients, Readers
 from quorate.netsim.world import World
 from quorate.scheduling.task import ENDED
 
@@ -33,7 +33,17 @@ class Profile(msgspec.Struct, frozen=True):
     everybody: float = 0.2
     wipe: float = 0.0
     clock: float = 0.0
+    handover: float = 0.0
+    twice: float = 0.0
+    disk_error: float = 0.0
+    drift: float = 0.0
+    """By how much, at most, the rate of a clock is off: two differ by twice that."""
     snapshot_entries: int = 50_000
+    keep_entries: int = 10_000
+    pending_ops: int = 6_000
+    deadline_s: float = 5.0
+    run_s: tuple[float, float] = (0.001, 0.2)
+    history_flush_s: float = 0.02
     pause_s: float = 1.0
     delay_s: tuple[float, float] = (0.0001, 0.002)
     flush_s: tuple[float, float] = (0.0002, 0.001)
@@ -50,6 +60,14 @@ PROFILES = {
         Profile("slow-links", delay_s=(0.01, 0.12), rate=40.0, pause_s=2.0),
         Profile("clocks", clock=2.0),
         Profile("wiped", wipe=1.0, kill=0.3, snapshot_entries=100, pause_s=3.0),
+        Profile("installs", snapshot_entries=40, keep_entries=5, rate=40.0, kill=2.0, wipe=0.3, everybody=0.5),
+        Profile("alone", peers=1, power=1.0, snapshot_entries=60, keep_entries=5),
+        Profile("pair", peers=2, snapshot_entries=60, keep_entries=5),
+        Profile("four", peers=4, cut=2.0, handover=1.0),
+        Profile("handover", handover=4.0, freeze=1.0, pause_s=0.5),
+        Profile("narrow", pending_ops=6, deadline_s=0.4, rate=60.0),
+        Profile("sick-disks", disk_error=2.0, power=1.0, history_flush_s=3.0, snapshot_entries=60, keep_entries=5),
+        Profile("long-work", run_s=(0.2, 4.0), freeze=3.0, twice=1.0, drift=0.02, rate=10.0),
     )
 }
 
@@ -97,6 +115,9 @@ class Nemesis:
             self._everybody: p.everybody,
             self._wipe: p.wipe,
             self._clock: p.clock,
+            self._handover: p.handover,
+            self._twice: p.twice,
+            self._disk_error: p.disk_error,
         }
         point = self._entropy.random() * sum(kinds.values())
         for strike, weight in kinds.items():
@@ -178,22 +199,65 @@ class Nemesis:
         clock = self._world.machines[self._one()].clock
         clock.wall_offset_ms += int((self._entropy.random() - 0.5) * 7_200_000)
 
+    def _handover(self) -> None:
+        leader = self._world.leader()
+        if leader is not None and leader.raft.transfer(None):
+            self._world.touch(leader.id)
+
+    def _twice(self) -> None:
+        """Killed again while it comes back."""
+        peer = self._one()
+        self._world.kill(peer)
+        life = self._world.machines[peer].life
+        back_s = self._soon(0.01, 0.3)
+        self._world.after(back_s, lambda: self._restart(peer, life))
+        self._world.after(back_s + self._soon(0.0, 0.2), lambda: self._kill_one(peer))
+
+    def _kill_one(self, peer: str) -> None:
+        if self._running and self._world.machines[peer].peer is not None:
+            self._world.kill(peer)
+            self._restart_later(peer)
+
+    def _disk_error(self) -> None:
+        """Fatal for the process; the next one finds a sound disk."""
+        machine = self._world.machines[self._one()]
+        if machine.peer is None or machine.frozen:
+            return
+        machine.disk.fail_next = "EIO"
+
+        def back() -> None:
+            machine.disk.fail_next = None
+            if machine.peer is None:
+                self._world.start(machine.id)
+
+        self._world.after(self._soon(0.5, 3.0), back)
+
 
 def run(seed: int, profile: Profile) -> Report:
     """Raises `Violation` (or an AssertionError of a client) naming what was broken."""
     world = World(seed, profile.peers)
     world.network.delay_s = profile.delay_s
     world.settings_of = lambda peer: PeerSettings(
-        me=peer, voters=world.ids, cluster="sim", snapshot_entries=profile.snapshot_entries
+        me=peer,
+        voters=world.ids,
+        cluster="sim",
+        snapshot_entries=profile.snapshot_entries,
+        keep_entries=profile.keep_entries,
+        pending_ops=profile.pending_ops,
     )
+    world.run_s = profile.run_s
     safety = SafetyChecker(world)
     for machine in world.machines.values():
         machine.disk.flush_s = profile.flush_s
+        machine.history.flush_s = profile.history_flush_s
+        if profile.drift:
+            machine.clock.set_rate(1.0 + profile.drift * (2.0 * world.stream(f"drift {machine.id}").random() - 1.0))
     for peer in world.ids:
         world.start(peer)
     if not world.run_until(lambda: world.leader() is not None, 10.0):
         raise Violation("no leader within 10 s of a quiet start")
-    clients = Clients(world, profile.rate)
+    clients = Clients(world, profile.rate, profile.deadline_s)
+    readers = Readers(world, clients)
     nemesis = Nemesis(world, profile)
     world.run(profile.seconds)
     nemesis.stop()
@@ -201,6 +265,7 @@ def run(seed: int, profile: Profile) -> Report:
     for machine in world.machines.values():
         machine.clock.wall_offset_ms = 0
     clients.stop()
+    readers.stop()
     if not world.run_until(lambda: settled(world, clients), HEAL_WITHIN_S):
         raise Violation(f"not settled {HEAL_WITHIN_S} s after everything healed: {unsettled(world, clients)}")
     _final_checks(world, clients, safety)
@@ -208,6 +273,7 @@ def run(seed: int, profile: Profile) -> Report:
     for machine in world.live():
         assert machine.peer is not None
         check_one_result(world, machine.peer, list(clients.accepted.values()))
+    check_histories(world)
     return Report(
         seed, profile.name, round(world.now, 3), len(clients.accepted), len(world.ran), nemesis.faults, world.digest
     )

@@ -27,9 +27,10 @@ class Request:
 class Clients:
     """`rate` requests per virtual second until `stop()`."""
 
-    def __init__(self, world: World, rate: float) -> None:
+    def __init__(self, world: World, rate: float, deadline_s: float) -> None:
         self._world = world
         self._rate = rate
+        self._deadline_s = deadline_s
         self._entropy = world.stream("clients")
         self._number = 0
         self._running = True
@@ -73,9 +74,9 @@ class Clients:
                 self.open -= 1
                 self._told(key, outcome, tries)
 
-        peer.submit([task], peer.now() + 5.0, reply)
+        peer.submit([task], peer.now() + self._deadline_s, reply)
         self._world.touch(machine.id)
-        self._world.after(6.0, lambda: self._unanswered(machine.id, life, request, tries))
+        self._world.after(self._deadline_s + 1.0, lambda: self._unanswered(machine.id, life, request, tries))
         self.submitted += 1
 
     def _task(self, key: str, task_id: TaskId) -> NewTask:
@@ -139,6 +140,50 @@ class Clients:
         task = self.accepted[keys[int(self._entropy.random() * len(keys))]]
         machine.peer.call(Cancel(task), machine.peer.now() + 5.0, _whatever)
         self._world.touch(machine.id)
+
+
+class Readers:
+    """Ask any peer for a read index, and hold the answer to its word: all that had been acknowledged when the read
+    began is there.
+    """
+
+    EVERY_S = 0.2
+    LOOKED_FOR = 20
+
+    def __init__(self, world: World, clients: Clients) -> None:
+        self._world = world
+        self._clients = clients
+        self._entropy = world.stream("readers")
+        self._running = True
+        self.answered = 0
+        self._next()
+
+    def stop(self) -> None:
+        self._running = False
+
+    def _next(self) -> None:
+        if not self._running:
+            return
+        live = self._world.live()
+        if live:
+            self._read(live[int(self._entropy.random() * len(live))].id)
+        self._world.after(self._entropy.random() * 2.0 * self.EVERY_S, self._next)
+
+    def _read(self, peer_id: str) -> None:
+        peer = self._world.running(peer_id)
+        assert peer is not None
+        acknowledged = list(self._clients.accepted.values())[-self.LOOKED_FOR :]
+
+        def answered(index: int | None) -> None:
+            if index is None:
+                return
+            self.answered += 1
+            for task in acknowledged:
+                if peer.find(task) is None:
+                    raise AssertionError(f"a read on {peer_id} at {index} does not see {task}, acknowledged before")
+
+        peer.read(peer.now() + 5.0, answered)
+        self._world.touch(peer_id)
 
 
 class SeededDraw:

@@ -53,6 +53,8 @@ class World(Ticking):
         self._number = 0
         self._digest = hashlib.blake2b(digest_size=16)
         self.ran: list[Ran] = []
+        self.run_s = (0.001, 0.2)
+        """How long handlers run."""
         self.settings_of: Callable[[PeerId], PeerSettings] = lambda peer: PeerSettings(
             me=peer, voters=self.ids, cluster="sim"
         )
@@ -123,6 +125,7 @@ class World(Ticking):
             lambda task, fence, ending: self._input(machine, lambda p: p.on_work_done(task, fence, ending)),
             lambda attempt, how: self._record(machine, attempt, how),
         )
+        work.run_s = self.run_s
         ports = Ports(
             clock=machine.clock,
             entropy=self.stream(f"peer {peer_id} {machine.life}"),
