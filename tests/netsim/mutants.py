@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from quorate.consensus import journal_recovery
+from quorate.consensus import journal_recovery, lookup
 from quorate.consensus.attempts import Attempts
 from quorate.consensus.commands import Applied, Claim, Done, Finish, Outcome, Refused, Submit
 from quorate.consensus.divergence import Divergence
@@ -22,7 +22,6 @@ from quorate.consensus.machine import machine as machine_apply
 from quorate.consensus.machine import submit as machine_submit
 from quorate.consensus.machine.dedup import Dedup
 from quorate.consensus.machine.store import Store
-from quorate.consensus.peer import Peer
 from quorate.consensus.proctor import Proctor
 from quorate.consensus.proposer import Pending, Proposer
 from quorate.consensus.raft import parts, recovery
@@ -37,7 +36,6 @@ from quorate.consensus.raft.reading import IndexReply, Reading
 from quorate.consensus.raft.replication import Replication
 from quorate.consensus.raft.standing import Standing
 from quorate.consensus.reads import Reads
-from quorate.consensus.submitter import Submitter
 from quorate.scheduling.task import Task, TaskId
 
 Patch = pytest.MonkeyPatch
@@ -237,8 +235,8 @@ def release_a_dependant_early(patch: Patch) -> None:
 def trust_the_session_twice_as_long(patch: Patch) -> None:
     answered = Proctor._answered
 
-    def trusting(self: Proctor, outcome: Outcome, sent_at: float) -> None:
-        answered(self, outcome, sent_at)
+    def trusting(self: Proctor, outcome: Outcome, sent_at: float, *rest: Any) -> None:
+        answered(self, outcome, sent_at, *rest)
         if isinstance(outcome, Done):
             self._trusted_until += self._settings.session_ttl_s
 
@@ -248,8 +246,8 @@ def trust_the_session_twice_as_long(patch: Patch) -> None:
 def ignore_the_clock_rate_bound(patch: Patch) -> None:
     answered = Proctor._answered
 
-    def exact(self: Proctor, outcome: Outcome, sent_at: float) -> None:
-        answered(self, outcome, sent_at)
+    def exact(self: Proctor, outcome: Outcome, sent_at: float, *rest: Any) -> None:
+        answered(self, outcome, sent_at, *rest)
         if isinstance(outcome, Done):
             self._trusted_until = sent_at + self._settings.session_ttl_s
 
@@ -258,19 +256,16 @@ def ignore_the_clock_rate_bound(patch: Patch) -> None:
 
 def trust_from_the_answer_on(patch: Patch) -> None:
     """Counted from when the renewal was answered, not from when it was sent."""
-    submitted = Peer._offer_reserved
+    step = Proctor.step
 
-    def offer(self: Peer, command: Any, deadline: float, reply: Any) -> None:
-        sent_at = self.now()
+    def step_and_trust(self: Proctor, now: float) -> None:
+        known = vars(self).setdefault("_known", self._trusted_until)
+        if self._trusted_until != known:
+            self._trusted_until = now + self._settings.session_ttl_s * (1.0 - self._settings.clock_rate_bound)
+        vars(self)["_known"] = self._trusted_until
+        step(self, now)
 
-        def late(outcome: Outcome, index: int) -> None:
-            reply(outcome, index)
-            if isinstance(outcome, Done):
-                self.proctor._trusted_until += self.now() - sent_at
-
-        submitted(self, command, deadline, late)
-
-    patch.setattr(Peer, "_offer_reserved", offer)
+    patch.setattr(Proctor, "step", step_and_trust)
 
 
 def count_leases_by_the_wall_clock(patch: Patch) -> None:
@@ -336,17 +331,17 @@ def forget_keys(patch: Patch) -> None:
 
 
 def forget_keys_of_history(patch: Patch) -> None:
-    patch.setattr(Submitter, "_used_before", always(None))
+    patch.setattr(lookup, "_used_before", always(None))
 
 
 def let_a_key_be_reused(patch: Patch) -> None:
-    used_before = Submitter._used_before
+    used_before = lookup._used_before
 
-    def lenient(self: Submitter, task: Any) -> Any:
-        first = used_before(self, task)
+    def lenient(peer: Any, task: Any) -> Any:
+        first = used_before(peer, task)
         return None if first is None else replace(first, digest=task.digest)
 
-    patch.setattr(Submitter, "_used_before", lenient)
+    patch.setattr(lookup, "_used_before", lenient)
 
 
 def look_into_old_history(patch: Patch) -> None:

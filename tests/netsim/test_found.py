@@ -82,9 +82,11 @@ class Surroundings:
     """Of the attempts of peer a, incarnation 1, with a trusted session."""
 
     serving = True
+    history_complete = True
 
-    def __init__(self, machine: Machine, settings: PeerSettings) -> None:
+    def __init__(self, machine: Machine, settings: PeerSettings, ports: Ports) -> None:
         self.machine = machine
+        self.ports = ports
         self.proposer = Proposer("a", 1, 100)
         self.proctor = Proctor(settings, 1, self._opened, self._lost)
         self.proctor.describe(SessionInfo("", 10, ("h",)))
@@ -120,7 +122,7 @@ def test_an_attempt_granted_inside_a_snapshot_is_started_though_another_completi
         work=work,
         history=world.machines["a"].history,
     )
-    attempts = Attempts(settings, ports, 1, Surroundings(log.machine, settings))
+    attempts = Attempts(settings, ports, 1, Surroundings(log.machine, settings, ports))
     attempts.follow([event for change in log.changes for event in change.events if _starts(event, id_of(1))])
     attempts.ended(id_of(1), fence, Succeeded(b"1"))
     attempts.compare(log.machine)

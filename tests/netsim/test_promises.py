@@ -179,6 +179,7 @@ def _cut_off_with_a_slow_clock(link_s: float, since_s: float) -> tuple[float, fl
     assert world.run_until(lambda: running(world, slow).attempts.held > 0, 10.0)
     world.run(since_s)
     told = work.lost_told
+    world.network.delay_s = (0.0001, 0.001)  # once it is gone, the others are quick to decide
     with world.partition(slow):
         elsewhere = running(world, others(world, slow)[0])
 
