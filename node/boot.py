@@ -176,7 +176,7 @@ class Node:
 
         return create_server(
             self.peer,
-            http_settings(config, tokens),
+            http_settings(config, tokens, self.registry.names()),
             history_list,
             wake=self.shell.wake,
             registry=CollectorRegistry(),

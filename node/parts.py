@@ -3,7 +3,7 @@
 Law: every field of `limits` and `timeouts` is read here, by name, or goes through the log (`replicated_limits`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from quorate.consensus.settings import PeerSettings
 from quorate.node.config import ClusterConfig
@@ -35,11 +35,12 @@ def peer_settings(config: ClusterConfig, peer_id: str) -> PeerSettings:
     )
 
 
-def http_settings(config: ClusterConfig, tokens: Mapping[str, str]) -> HttpSettings:
+def http_settings(config: ClusterConfig, tokens: Mapping[str, str], handlers: Iterable[str]) -> HttpSettings:
     limits = config.limits
     return HttpSettings(
         request_s=config.timeouts.request_s,
         attempt_timeout_s=config.timeouts.attempt_s,
+        handlers=frozenset(handlers),
         names=frozenset(peer.http.host.lower() for peer in config.peers),
         wants_login=config.http_wants_login,
         tokens=tokens,

@@ -31,10 +31,12 @@ async def check_handlers(
 
 def unknown_handlers(service: Service, asked: Sequence[TaskAsked]) -> list[int]:
     known = service.peer.machine.handlers
+    ours = service.settings.handlers
     return [
         n
         for n, task in enumerate(asked)
-        if task.handler not in known and task.handler not in ALWAYS_THERE and not task.allow_unknown_handler
+        if not (task.handler in known or task.handler in ours or task.handler in ALWAYS_THERE)
+        and not task.allow_unknown_handler
     ]
 
 

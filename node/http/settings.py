@@ -48,6 +48,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Deadline of a request that names none."""
     attempt_timeout_s: float = 300.0
     """`timeout` of a task that names none."""
+    handlers: frozenset[str] = frozenset()
+    """What this very peer serves: known here before its first session has told the cluster."""
     names: frozenset[str] = frozenset()
     """Host names (lower case, without port) this cluster is reached by. Addresses and `localhost` always are."""
     wants_login: bool = False

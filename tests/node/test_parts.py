@@ -19,7 +19,7 @@ READ_WHILE_RUNNING = {"result_bytes": "the worker pool", "stop_s": "stopping"}
 def everything_told(config: ClusterConfig) -> tuple[object, ...]:
     return (
         peer_settings(config, "a"),
-        http_settings(config, {}),
+        http_settings(config, {}, ()),
         transport_settings(config, "a"),
         staging_rules(config),
     )

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from quorate.consensus.commands import Refused
+from quorate.node.http import HttpSettings
 from quorate.scheduling.task import State
-from tests.node.http.conftest import Site
+from tests.node.http.conftest import Open, Site
 from tests.polling import eventually_async
 
 
@@ -161,6 +162,14 @@ async def test_an_unknown_handler_is_refused_unless_asked_otherwise(site: Site) 
     assert site.peer.reads == 1, "a replica that is behind must not refuse"
     status, told = await site.post("/v1/tasks", {"handler": "shop.shpi", "allow_unknown_handler": True})
     assert (status, told["state"], told["reason"]) == (201, "ready", "no_suitable_peer")
+
+
+async def test_a_handler_of_the_peer_itself_is_known_before_its_session_is(open_site: Open) -> None:
+    """A program that embeds a peer submits to it at once."""
+    site = await open_site(HttpSettings(handlers=frozenset({"mine.first"})))
+    status, told = await site.post("/v1/tasks", {"handler": "mine.first"})
+    assert (status, told["state"]) == (201, "ready")
+    assert (await site.post("/v1/tasks", {"handler": "mine.other"}))[0] == 400
 
 
 async def test_without_a_quorum_it_is_503_within_the_deadline(site: Site) -> None:
