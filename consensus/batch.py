@@ -31,15 +31,20 @@ class Batch:
         self._reserved: deque[Waiting] = deque()
         self._ops_bytes = 0
         self._reserved_bytes = 0
+        self._waiting: set[bytes] = set()
+        """All of them: what is sent again while it still waits here is not taken twice."""
 
     def __len__(self) -> int:
         return len(self._ops) + len(self._reserved)
 
     def add(self, op: Waiting) -> bool:
         """False: no room; surely not taken."""
+        if op.data in self._waiting:
+            return True
         if len(self._ops) >= MAX_OPS or self._ops_bytes + len(op.data) > MAX_BYTES:
             return False
         self._ops.append(op)
+        self._waiting.add(op.data)
         self._ops_bytes += len(op.data)
         return True
 
@@ -47,9 +52,12 @@ class Batch:
         """For renewals, completions and releases. Its room is for everything the peers may hold at once, so False
         means a peer that does not keep the rules.
         """
+        if op.data in self._waiting:
+            return True
         if len(self._reserved) >= RESERVED_OPS or self._reserved_bytes + len(op.data) > RESERVED_BYTES:
             return False
         self._reserved.append(op)
+        self._waiting.add(op.data)
         self._reserved_bytes += len(op.data)
         return True
 
@@ -63,6 +71,7 @@ class Batch:
             size = 0
             while queue and (not size or (len(taken) < ENTRY_OPS and len(queue[0].data) <= room)):
                 data = queue.popleft().data
+                self._waiting.remove(data)
                 taken.append(data)
                 room -= len(data)
                 size += len(data)
@@ -77,5 +86,6 @@ class Batch:
         everything = [*self._reserved, *self._ops]
         self._reserved.clear()
         self._ops.clear()
+        self._waiting.clear()
         self._ops_bytes = self._reserved_bytes = 0
         return everything

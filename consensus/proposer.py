@@ -127,12 +127,13 @@ class Proposer:
         if self._target is None or now < self._paused_until:
             return []
         if self._pending and now - self._oldest_sent > RESEND_S:
-            self._resend_older(now - RESEND_S)
+            self._resend_late(now)
             self._oldest_sent = now
         return list(self._unsent.values())
 
-    def _resend_older(self, before: float) -> None:
-        late = {n: p for n, p in self._pending.items() if 0.0 <= p.sent_at < before}
+    def _resend_late(self, now: float) -> None:
+        """Each time after a longer wait: a cluster that is slow must not be slowed down by repetitions."""
+        late = {n: p for n, p in self._pending.items() if 0.0 <= p.sent_at < now - RESEND_S * max(1, p.exposed)}
         for pending in late.values():
             pending.sent_at = -1.0
         if late:
@@ -195,7 +196,7 @@ class Proposer:
             return wake
         if self._unsent:
             return min(wake, self._paused_until)
-        return min(wake, self._oldest_sent + RESEND_S)
+        return min(wake, max(self._paused_until, self._oldest_sent + RESEND_S))
 
 
 _WORDS = {

@@ -27,8 +27,21 @@ def test_what_is_taken_makes_room() -> None:
     """Bytes are counted in and out alike."""
     batch = Batch()
     for round_ in range(10):
-        while batch.add(Waiting("a", round_, b"x" * ENTRY_BYTES)):
-            assert len(batch) < 10
-        assert len(batch) == 3
+        for number in range(3):
+            assert batch.add(Waiting("a", number, bytes([round_, number]) * (ENTRY_BYTES // 2)))
+        assert not batch.add(Waiting("a", 3, b"x" * ENTRY_BYTES))
         while len(batch):
             assert batch.take()
+
+
+def test_what_is_sent_again_while_it_waits_is_taken_once() -> None:
+    """Repetitions of a slow cluster's peers would otherwise fill its log."""
+    batch = Batch()
+    for _ in range(2):
+        assert batch.add(Waiting("a", 1, b"one"))
+        assert batch.add_reserved(Waiting("a", 2, b"two"))
+    assert batch.take() == [b"two", b"one"]
+    assert batch.add(Waiting("a", 1, b"one")), "it may be in a log by now; the state knows it again"
+    assert [waiting.number for waiting in batch.drain()] == [1]
+    assert batch.add(Waiting("a", 1, b"one"))
+    assert len(batch) == 1

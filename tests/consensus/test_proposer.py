@@ -126,3 +126,16 @@ def test_an_operation_too_large_for_the_log_is_refused_at_once_and_stops_nobody(
 def _due(proposer: Proposer) -> list[Pending]:
     proposer.aim("b", 1)
     return proposer.due(0.0)
+
+
+def test_a_slow_cluster_is_not_flooded_with_repetitions() -> None:
+    """Thirty seconds without an answer: each sending waits longer than the one before."""
+    proposer = Proposer("a", 1, 10)
+    offered(proposer, deadline=60.0)
+    proposer.aim("b", 1)
+    sendings = 0
+    for tenths in range(300):
+        for pending in proposer.due(tenths / 10):
+            proposer.sent(pending, tenths / 10)
+            sendings += 1
+    assert 2 <= sendings <= 9
