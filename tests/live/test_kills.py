@@ -5,9 +5,15 @@ import threading
 import time
 
 import pytest
+from hypothesis import settings
 
 from tests.live.processes import LiveCluster
 from tests.polling import eventually
+
+
+def times() -> int:
+    """How often to kill: more in a soak."""
+    return 10 if settings.get_current_profile_name() == "soak" else 2
 
 
 class Load:
@@ -55,21 +61,12 @@ def everything_is_there(cluster: LiveCluster, load: Load) -> None:
             assert line["result"] == {"key": key}
 
 
-@pytest.mark.timeout(240)
-def test_killing_the_leader_under_load_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
-    """Two leaders in a row; the killed peer comes back by itself and answers for everything."""
-    kill_leaders(cluster, times=2)
-
-
-@pytest.mark.slow  # ten leaders
+@pytest.mark.slow  # each killed peer has to start, catch up and be asked about everything
 @pytest.mark.timeout(600)
-def test_killing_ten_leaders_under_load_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
-    kill_leaders(cluster, times=10)
-
-
-def kill_leaders(cluster: LiveCluster, times: int) -> None:
+def test_killing_the_leader_under_load_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
+    """Again and again; the killed peer comes back by itself and answers for everything."""
     load = Load(cluster)
-    for _ in range(times):
+    for _ in range(times()):
         load.gets_on(by=50)
         leader = cluster.leader()
         assert leader is not None
@@ -81,21 +78,12 @@ def kill_leaders(cluster: LiveCluster, times: int) -> None:
     everything_is_there(cluster, load)
 
 
-@pytest.mark.timeout(240)
-def test_killing_all_three_in_the_same_instant_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
-    """Twice. No peer is left to remember: what comes back comes from the disks."""
-    kill_all(cluster, times=2)
-
-
-@pytest.mark.slow  # all three, ten times
+@pytest.mark.slow  # each time all three have to start and elect
 @pytest.mark.timeout(600)
-def test_killing_all_three_ten_times_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
-    kill_all(cluster, times=10)
-
-
-def kill_all(cluster: LiveCluster, times: int) -> None:
+def test_killing_all_three_in_the_same_instant_loses_nothing_acknowledged(cluster: LiveCluster) -> None:
+    """Again and again. No peer is left to remember: what comes back comes from the disks."""
     load = Load(cluster)
-    for _ in range(times):
+    for _ in range(times()):
         load.gets_on(by=50)
         cluster.kill(*cluster.ids)
         cluster.start()
