@@ -47,9 +47,15 @@ class Skew:
     def fresh(self, now: float) -> Mapping[PeerId, int]:
         return {peer: offset for peer, (at, offset) in sorted(self._offsets.items()) if now - at < SKEW_FORGOTTEN_S}
 
+    def is_known(self, now: float, voters: int) -> bool:
+        """A majority was heard, us included."""
+        return 1 + len(self.fresh(now)) > voters // 2
+
     def own_from_median_ms(self, now: float, voters: int) -> int:
-        """How far this peer's wall clock is ahead of the voters' median; 0 when less than a majority was heard."""
-        offsets = sorted([0, *self.fresh(now).values()])
-        if len(offsets) <= voters // 2:
+        """How far this peer's wall clock is ahead of the voters' median; 0 when less than a majority was heard. Of an
+        even number the lower median counts: a stamp that ran ahead can never be taken back.
+        """
+        if not self.is_known(now, voters):
             return 0
-        return -offsets[len(offsets) // 2]
+        offsets = sorted([0, *self.fresh(now).values()])
+        return -offsets[(len(offsets) - 1) // 2]

@@ -60,7 +60,12 @@ class Leading:
                 self._clock = None
                 self._give_back(self._batch.drain(), "not_leader")
             return
-        if self._clock is None and raft.ready_to_serve and raft.applied_index >= raft.last_index:
+        if (
+            self._clock is None
+            and raft.ready_to_serve
+            and raft.applied_index >= raft.last_index
+            and self._may_stamp(now)
+        ):
             # Everything of earlier leaders is applied, hence the state's times are those of the last entry in our log.
             clock = LeaderClock(self._peer.ports.clock, machine.elapsed, machine.stamp)
             if raft.propose(codec.encode_entry(clock.elapsed(), clock.stamp(), True, [])):
@@ -164,6 +169,10 @@ class Leading:
         settings = self._peer.settings
         self.skew_ms = self._skew.own_from_median_ms(now, len(settings.voters))
         return abs(self.skew_ms) > settings.max_skew_ms and self._peer.raft.transfer(None)
+
+    def _may_stamp(self, now: float) -> bool:
+        """Not before a majority has said what time it is: a stamp is for ever."""
+        return self._skew.is_known(now, len(self._peer.settings.voters)) and not self._hands_on(now)
 
     def heard_beat(self, peer: PeerId, message: Beat) -> None:
         own = self._peer.ports.clock.wall_ms()

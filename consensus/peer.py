@@ -59,6 +59,7 @@ class Peer:
         self.stopping = False
         self._restore: Restore | None = None
         self._beat_at = float("-inf")
+        self._beats_to: PeerId | None = None
         self.raft = Raft(
             me=settings.me,
             voters=settings.voters,
@@ -305,12 +306,15 @@ class Peer:
                 frame, size = [], 0
 
     def _beat(self, now: float) -> None:
-        if now < self._beat_at:
-            return
-        self._beat_at = now + BEAT_S
+        """To the leader, and at once to a new one: it stamps nothing before it has heard what time it is."""
         leader = self.raft.leader
-        if leader is not None and leader != self.settings.me:
-            self.send(leader, Beat(self.ports.clock.wall_ms()))
+        if now < self._beat_at and leader == self._beats_to:
+            return
+        self._beats_to, self._beat_at = leader, now + BEAT_S
+        if leader is None or leader == self.settings.me:
+            return
+        if not self.send(leader, Beat(self.ports.clock.wall_ms())):
+            self._beat_at = now + self.settings.heartbeat_s
 
     # --- messages
 

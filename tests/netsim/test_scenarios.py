@@ -7,6 +7,7 @@ from quorate.consensus.commands import Done, Refused, SessionInfo
 from quorate.consensus.peer import Peer
 from quorate.netsim.runner import STUBS_GONE_S
 from quorate.netsim.world import HANDLERS, PLACES, Machine, World
+from quorate.scheduling.hlc import wall_ms_of
 from quorate.scheduling.task import NewTask, Retry, State, Succeeded
 from tests.netsim.cluster import Asked, answered, cluster, leader_id, others, running, work_of
 
@@ -226,3 +227,26 @@ def test_a_staged_task_under_a_key_of_long_ago_is_no_second_task(same: bool) -> 
     else:
         assert told.error is not None
         assert (told.error.type, told.error.code) == ("StagedRefused", "key_reused")
+
+
+@pytest.mark.parametrize("up", [3, 2])
+def test_a_peer_whose_wall_clock_is_an_hour_ahead_stamps_nothing_when_it_is_elected(up: int) -> None:
+    """A stamp is for ever: what is to start in an hour would start now. Of two that differ, the one behind leads."""
+    world = cluster(seed=2)
+    leader = leader_id(world)
+    ahead, right = others(world, leader)
+    world.machines[ahead].clock.wall_offset_ms = 3_600_000
+    world.run(2.0)
+    if up == 2:
+        world.kill(leader)
+        assert world.run_until(lambda: world.leader() is not None, 5.0)
+    for _ in range(3):
+        elected = leader_id(world)
+        if elected != ahead:
+            running(world, elected).raft.transfer(ahead)
+            world.touch(elected)
+        world.run(2.0)
+    late_ms = wall_ms_of(running(world, right).machine.stamp) - world.machines[right].clock.wall_ms()
+    assert late_ms < 1_000
+    assert leader_id(world) != ahead
+    assert answered(world, ask(world, right, [held_task(running(world, right))]))
