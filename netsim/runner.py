@@ -65,7 +65,7 @@ PROFILES = {
         Profile("pair", peers=2, snapshot_entries=60, keep_entries=5),
         Profile("four", peers=4, cut=2.0, handover=1.0),
         Profile("handover", handover=4.0, freeze=1.0, pause_s=0.5),
-        Profile("narrow", pending_ops=6, deadline_s=0.4, rate=60.0),
+        Profile("narrow", pending_ops=6, deadline_s=0.4, rate=30.0, seconds=8.0),
         Profile("sick-disks", disk_error=2.0, power=1.0, history_flush_s=3.0, snapshot_entries=60, keep_entries=5),
         Profile("long-work", run_s=(0.2, 4.0), freeze=3.0, twice=1.0, drift=0.02, rate=10.0),
     )
