@@ -235,7 +235,11 @@ class Wire(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are not its subclasses
         self._transport.set_write_buffer_limits(high=_PORTION_BYTES)
         notice_silence(transport.get_extra_info("socket"), self._settings.silent_s)
-        self.remote_ip = str(transport.get_extra_info("peername")[0])
+        peername = transport.get_extra_info("peername")
+        if peername is None:  # reset between connecting and this call: a peer killed in that moment
+            self._give_up("it was gone as soon as it was connected to")
+            return
+        self.remote_ip = str(peername[0])
         if ipaddress.ip_address(self.remote_ip.partition("%")[0]).is_loopback:
             self._compress_above_bytes = self._settings.buffer_bytes
         patience_s = self._settings.hello_s

@@ -25,7 +25,7 @@ class Member:
         self.refuse: str | None = None
         self.frames: list[tuple[str, bytes]] = []
         self.events: list[str] = []
-        callbacks = Callbacks(
+        self.callbacks = Callbacks(
             hello=lambda: self.hello,
             on_hello=lambda _: self.refuse,
             on_frames=lambda peer, frames: self.frames.extend((peer, frame) for frame in frames),
@@ -34,7 +34,7 @@ class Member:
         )
         addresses = {other: ("127.0.0.1", port) for other, port in ports.items()}
         settings = TransportSettings(me=peer, listen=addresses[peer], hello_s=0.5, dial_s=0.5, silent_s=1.0)
-        self.transport = Transport(settings, addresses, callbacks, tls, random.Random(1).random)
+        self.transport = Transport(settings, addresses, self.callbacks, tls, random.Random(1).random)
 
     def sends_to(self, peer: str) -> bool:
         return any(link.peer == peer and link.sends for link in self.transport.links())

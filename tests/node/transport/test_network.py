@@ -1,12 +1,16 @@
 """Laws of the connections between peers, over real sockets."""
 
 import asyncio
+import socket
+import struct
 
 import pytest
 
 from quorate.consensus.frames import Hello
-from quorate.node.transport.framing import append_frame
+from quorate.node.transport import TransportSettings
+from quorate.node.transport.framing import WireError, append_frame
 from quorate.node.transport.greeting import GreetingReader, greeting
+from quorate.node.transport.outgoing import Wire
 from tests.node.transport.members import Member, free_port, running, within
 
 
@@ -202,3 +206,20 @@ async def test_a_refusal_is_logged_once_per_address(ports: dict[str, int], capsy
             writer.close()
         assert b.transport.refused["http"] == 5
     assert capsys.readouterr().out.count("transport.refused") == 1
+
+
+async def test_a_connection_that_died_before_it_was_looked_at_is_dialled_anew_like_any_other(
+    ports: dict[str, int],
+) -> None:
+    """A peer killed between accepting a connection and our first look at it: its address can no longer be asked."""
+    settings = TransportSettings(me="a", listen=("127.0.0.1", ports["a"]))
+    with socket.create_server(("127.0.0.1", ports["b"])) as server:
+        dialled = socket.create_connection(("127.0.0.1", ports["b"]))
+        accepted, _ = server.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()  # with a reset
+    wire = Wire(settings, Member("a", ports).callbacks, "b", ("127.0.0.1", ports["b"]), None)
+    await asyncio.get_running_loop().create_connection(lambda: wire, sock=dialled)
+    with pytest.raises(WireError, match="gone as soon as"):
+        await asyncio.wait_for(wire.greeted, 3)
+    assert wire.lost.is_set()
