@@ -13,11 +13,13 @@ _TAKES_ANYTHING = {"ignore_unknown_options": True, "help_option_names": []}
 def not_built(name: str, purpose: str) -> click.Command:
     """name: as typed, e.g. `members add`."""
 
-    @click.command(name.rpartition(" ")[2], context_settings=_TAKES_ANYTHING, help=f"{purpose} (not built yet)")
+    listed_as = f"{purpose.removesuffix('.')} (not built yet)."
+
+    @click.command(name.rpartition(" ")[2], context_settings=_TAKES_ANYTHING, short_help=listed_as)
     @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
-    def refuse(rest: tuple[str, ...]) -> None:
+    def refuse(rest: tuple[str, ...]) -> None:  # noqa: ARG001  # click passes what follows, whatever it is
         raise Ended(
-            f"`quorate {name}` is not built yet ({len(rest)} arguments were not looked at).",
+            f"`quorate {name}` is not built yet.",
             "Nothing was done; `quorate --help` shows what there is.",
             Exit.REFUSED,
         )

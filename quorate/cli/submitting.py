@@ -59,6 +59,9 @@ def submit(
 
     Values are JSON where they can be (cents=999), else texts (order=o-1); instead of NAME=VALUE words, one JSON object
     or array. With --file, many tasks as objects of the HTTP interface.
+
+    What @quorate.task declares (retry, timeout, ...) goes with tasks submitted through the function, in Python. Asked
+    for by name, a task has what is given here, or else no retries and the cluster's default timeout.
     """
     fields |= {"timeout": timeout_, "retry": None if retries is None else {"max": retries}}
     given = {name: value for name, value in fields.items() if value is not None and value not in ((), {})}

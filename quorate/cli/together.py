@@ -82,8 +82,14 @@ class Together:
             codes.append(code)
             left = len(self._processes) - len(codes)
             if not self._stopping.is_set():
-                self._say(f"Peer {peer} ended with exit code {code}; {left} go on." if left else f"Peer {peer} ended.")
+                self._say(self._told_end(peer, code, left))
         return codes
+
+    def _told_end(self, peer: str, code: int, left: int) -> str:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        if not left:
+            return f"Peer {peer} {how}; none is left."
+        return f"Peer {peer} {how}; {left} go on. To start it again: quorate peer {self._file} {peer}"
 
     def _stop(self) -> int:
         self._say("Stopping all peers; Ctrl-C again ends them at once.")

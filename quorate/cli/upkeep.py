@@ -8,7 +8,8 @@ import msgspec
 from quorate.cli.endings import Ended, Exit
 from quorate.cli.output import JSON, TABLE, Output
 
-FILE = click.argument("file", envvar="QUORATE_FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE = click.argument("file", envvar="QUORATE_FILE", type=_PATH)
 FOLDER = click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), help="Instead of where the file expects them."
 )
@@ -16,11 +17,11 @@ MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("p
 
 
 @click.command()
-@FILE
+@click.argument("file", envvar="QUORATE_FILE", type=_PATH, default="cluster.yaml")
 @click.option("--peer", "peer_id", metavar="ID", help="As this peer (default: all peers on loopback addresses).")
 @click.option("-o", "--output", envvar="QUORATE_OUTPUT", type=click.Choice([TABLE, JSON]), default=TABLE)
 def doctor(file: Path, peer_id: str | None, output: str) -> None:
-    """Check a cluster file and this machine; exit code 1 if something must be mended."""
+    """Check the cluster FILE (default cluster.yaml) and this machine; exit code 1 if something must be mended."""
     from quorate.node.doctor import examine
 
     findings = examine(file, peer_id)
@@ -34,7 +35,8 @@ def doctor(file: Path, peer_id: str | None, output: str) -> None:
                 click.echo(f"{'':<8} {finding.fix}")
     problems = sum(finding.level == "problem" for finding in findings)
     if problems:
-        raise Ended(f"{problems} problems in {file}.", "Mend what is marked `problem`, then look again.", Exit.REFUSED)
+        noun = "problem" if problems == 1 else "problems"
+        raise Ended(f"{problems} {noun} in {file}.", "Mend what is marked `problem`, then look again.", Exit.REFUSED)
 
 
 @click.group()

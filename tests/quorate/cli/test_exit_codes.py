@@ -162,6 +162,12 @@ def test_what_is_not_built_yet_is_refused_by_name(run: Run, cluster: FakeCluster
     assert not any(peer.asked for peer in cluster.peers)
 
 
+@pytest.mark.parametrize("command", LATER, ids=" ".join)
+def test_what_is_not_built_yet_is_listed_as_such(run: Run, command: list[str]) -> None:
+    (line,) = [line for line in run(*command[:-1], "--help").out.splitlines() if line.startswith(f"  {command[-1]} ")]
+    assert "(not built" in line
+
+
 @pytest.mark.parametrize(
     "command", [[], *([name] for name, module in COMMANDS.items() if module != "later")], ids=" ".join
 )

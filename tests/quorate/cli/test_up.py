@@ -66,7 +66,7 @@ def test_all_peers_run_until_ctrl_c_and_then_none(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
         assert '"result":{"hello":"world"}' in ran.stdout
         os.kill(min(peers), signal.SIGKILL)
-        eventually(lambda: "2 go on" in log.read_text(), within_s=10, what="the death of one is told")
+        eventually(lambda: "was killed by signal 9; 2 go on" in log.read_text(), within_s=10, what="one death is told")
         assert quorate("--cluster", file, "submit", "builtin.noop", "--wait").returncode == 0
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0

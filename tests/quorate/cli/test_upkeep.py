@@ -52,4 +52,4 @@ def test_the_doctor_says_what_must_be_mended(tmp_path: Path, capsys: pytest.Capt
     assert main(["doctor", str(file)]) == 1
     out, error = capsys.readouterr()
     assert "no.such.module" in out
-    assert "problems in" in error
+    assert "1 problem in" in error
