@@ -99,7 +99,8 @@ def _unusable(module: str, error: BaseException) -> UnusableModule:
     if isinstance(error, ModuleNotFoundError) and error.name is not None and f"{module}.".startswith(f"{error.name}."):
         return UnusableModule(
             module,
-            f"there is no module {error.name!r} on the import path; is its folder the current one, or in PYTHONPATH?",
+            f"there is no module {error.name!r} on the import path; put it beside the cluster file, or its folder into"
+            " PYTHONPATH",
         )
     if isinstance(error, SyntaxError):
         return UnusableModule(module, problem, error.filename or "", error.lineno or 0)

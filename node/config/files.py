@@ -64,7 +64,7 @@ def _tokens(config: ClusterConfig) -> Iterator[Problem]:
         tokens_file.load(config.tokens.file)
     except ConfigError as bad:
         told = "; ".join(str(problem) for problem in bad.problems)
-        fix = "make it with `quorate tokens create NAME`, or remove the `tokens` section"
+        fix = "make it with `quorate tokens create FILE NAME`, or remove the `tokens` section"
         yield config.source.problem("tokens.file", f"got a file that cannot be used ({told})", fix)
 
 

@@ -35,7 +35,6 @@ def _problem(name: str, value: Plain, source: Source) -> Problem | None:
     if not isinstance(value, str) or not _HASH.fullmatch(value):
         # What stands there may be a token somebody wrote into the file: it is not repeated.
         message = "got something else than the sha256 of a token (64 of 0-9 and a-f)"
-        return source.problem(
-            name, message, "make the token with `quorate tokens create NAME`; quote a hash of digits only"
-        )
+        fix = "make the token with `quorate tokens create FILE NAME`; quote a hash of digits only"
+        return source.problem(name, message, fix)
     return None

@@ -80,7 +80,7 @@ def test_missing_files_are_all_told_at_once(tmp_path: Path) -> None:
     for problem in refused.value.problems[:3]:
         assert "does not exist" in problem.message
         assert "quorate certs create FILE" in problem.fix
-    assert "quorate tokens create NAME" in refused.value.problems[3].fix
+    assert "quorate tokens create FILE NAME" in refused.value.problems[3].fix
 
 
 @pytest.mark.parametrize(
