@@ -111,6 +111,7 @@ def _play(console: Console, submissions: list[Order], folder: Path, seed: int, *
         highlight=False,
     )
     console.print(
+        "An order is a chain of steps (pay, reserve, ship), and each step is a task. "
         "Three equal peers share them. At a third of the orders the one that leads is killed (kill -9), at two thirds "
         "another is frozen (SIGSTOP). Then the books are checked against records that the cluster does not keep.",
         highlight=False,
