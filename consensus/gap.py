@@ -25,6 +25,8 @@ PAGE_BYTES = 1024 * 1024
 UNWRITTEN_MS = STUB_MS // 2
 """Of cluster life: how long rows may wait for the disk before this peer stops applying."""
 ASK_AGAIN_S = 1.0
+LACKING_S = 30.0
+"""How long the word of a peer that has a gap of its own counts: all must lack the rows at about the same time."""
 
 _rows = msgspec.msgpack.Decoder(Task)
 _encoder = msgspec.msgpack.Encoder()
@@ -52,8 +54,8 @@ class HistoryGap:
         self._goal = 0
         self._ask_at = float("-inf")
         self._asked: PeerId | None = None
-        self._lacking: set[PeerId] = set()
-        """Peers that say they have a gap of their own."""
+        self._lacking: dict[PeerId, float] = {}
+        """When a peer last said that it has a gap of its own."""
         self._unwritten: deque[tuple[int, int]] = deque()
         """(log index, elapsed ms) of entries whose rows are not yet durable, oldest first."""
         self.refresh()
@@ -79,7 +81,8 @@ class HistoryGap:
     def _give_up_if_nobody_has_them(self) -> None:
         """Rows that every peer lacks are gone (all history files were deleted); waiting for them would be for ever."""
         others = set(self._peer.settings.voters) - {self._peer.settings.me}
-        if self._lacking >= others:
+        now = self._peer.now()
+        if all(now - self._lacking.get(peer, float("-inf")) < LACKING_S for peer in others):
             self._have = max(self._have, self._goal)
 
     # --- rows on their way to the disk ------------------------------------------------------------------------------
@@ -133,7 +136,7 @@ class HistoryGap:
         if self.closed:
             return
         if not message.upto_end:
-            self._lacking.add(peer)
+            self._lacking[peer] = self._peer.now()
             self._give_up_if_nobody_has_them()
             return
         if message.upto_end <= self._have:

@@ -95,10 +95,7 @@ class Peer:
         """
         recovery = self.raft.open()
         if recovery.snapshot_index:
-            self._install_begin()
-            for chunk in recovery.snapshot_chunks:
-                self._install_feed(chunk)
-            self._install_finish(recovery.snapshot_index)
+            self._restore_from(recovery)
         self.proposer = Proposer(self.settings.me, recovery.incarnation, self.settings.pending_ops)
         self.proctor = Proctor(self.settings, recovery.incarnation, self._offer_reserved, self._session_lost)
         self.attempts = Attempts(self.settings, self.ports, recovery.incarnation, self)
@@ -106,6 +103,13 @@ class Peer:
         self.gap = HistoryGap(self)
         self._leading = Leading(self)
         return recovery
+
+    def _restore_from(self, recovery: Recovery) -> None:
+        restore = Restore()
+        for chunk in recovery.snapshot_chunks:
+            restore.feed(chunk)
+        self.machine = restore.finish()
+        self.reactor.restart(recovery.snapshot_index)
 
     # --- inputs from the shell
 
@@ -379,10 +383,6 @@ class Peer:
         self.machine = self._restore.finish()
         self._restore = None
         self.reactor.restart(index)
-        if hasattr(self, "proposer"):
-            self._catch_up_waiters(index)
-
-    def _catch_up_waiters(self, index: int) -> None:
         for number in self.proposer.numbers():
             outcome = self.machine.recorded(self.settings.me, self.proposer.incarnation, number)
             if outcome is not None:

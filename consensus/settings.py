@@ -33,7 +33,6 @@ class PeerSettings(msgspec.Struct, frozen=True, kw_only=True):
     pending_ops: int = 6_000
     """Operations of this peer that may be unanswered at once; more are refused as `overloaded`."""
     waiting_reads: int = 16_384
-    waiters: int = 200_000
     events_kept: int = 10_000
     history_backlog_rows: int = 50_000
     """Ended tasks not yet durable in history beyond which this peer stops applying until the writer has caught up."""
