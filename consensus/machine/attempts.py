@@ -141,4 +141,4 @@ def _gone(store: Store, task: TaskId) -> Refused:
     stub = store.ended.records.get(task)
     if stub is None:
         return Refused("not_found", f"there is no task {task}")
-    return Refused("already_ended", f"task {task} has {stub.state}")
+    return Refused("already_ended", f"task {task} has ended; its state is {stub.state}")

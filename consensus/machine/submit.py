@@ -221,7 +221,7 @@ def again(store: Store, command: Again) -> Applied:
     if isinstance(task, Refused):
         return task
     if task.state is not FAILED:
-        return Refused("not_failed", f"task {task.id} has {task.state}; only a failed task gets another round")
+        return Refused("not_failed", f"task {task.id} is not failed but {task.state}; only a failed one is tried again")
     return _readmit(store, command, task, stub)
 
 

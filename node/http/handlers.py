@@ -1,8 +1,7 @@
 """Does anybody have the handler a task names?
 
 Law: a name that no peer ever registered is refused, unless the task says otherwise; a name whose peers are all gone
-is accepted, and the task
-says why it waits.
+is accepted, and the task says why it waits.
 """
 
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from quorate.node.http.service import Service
 
 ALWAYS_THERE: Final = frozenset({"builtin.echo", "builtin.sleep", "builtin.fail", "builtin.noop", "builtin.http"})
 """Handlers of the contract that every peer has. (`builtin.shell` is off unless enabled.)"""
+BUILTIN_SHELL: Final = "builtin.shell"
 
 
 async def check_handlers(
@@ -41,6 +41,8 @@ def unknown_handlers(service: Service, asked: Sequence[TaskAsked]) -> list[int]:
 
 
 def unknown_words(asked: TaskAsked) -> str:
+    if asked.handler == BUILTIN_SHELL:
+        return f"{BUILTIN_SHELL!r} is off in this cluster; `builtin_shell: true` in the cluster file turns it on"
     return (
         f"no peer has ever registered the handler {asked.handler!r}; name one that is in a module of the cluster file, "
         "or send `allow_unknown_handler: true` and the task waits for it"

@@ -56,7 +56,7 @@ def create_certs(file: Path, folder: Path | None) -> None:
     where = folder or made.folder_of(config)
     _tell_written(made.create(config, where))
     if config.tls is None:
-        click.echo(f"Add to {file}:\n\n{_section(where)}", err=True)
+        click.echo(f"Add to {file}:\n\n{_section(where, file.absolute().parent)}", err=True)
 
 
 @certs.command("rotate")
@@ -76,10 +76,13 @@ def _tell_written(files: list[Path]) -> None:
         click.echo(path)
 
 
-def _section(folder: Path) -> str:
+def _section(folder: Path, beside: Path) -> str:
+    """The paths count from the cluster file where they can: the same file serves every machine."""
     from quorate.node.certs import places_in
 
-    places = msgspec.to_builtins(places_in(folder), enc_hook=str)
+    told = folder.absolute()
+    told = told.relative_to(beside) if told.is_relative_to(beside) else told
+    places = msgspec.to_builtins(places_in(told), enc_hook=str)
     return "tls:\n" + "".join(f"  {name}: '{place}'\n" for name, place in places.items())
 
 

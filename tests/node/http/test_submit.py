@@ -164,6 +164,13 @@ async def test_an_unknown_handler_is_refused_unless_asked_otherwise(site: Site) 
     assert (status, told["state"], told["reason"]) == (201, "ready", "no_suitable_peer")
 
 
+async def test_the_shell_that_is_off_is_refused_with_what_turns_it_on(site: Site) -> None:
+    status, told = await site.post("/v1/tasks", {"handler": "builtin.shell", "args": {"command": "ls"}})
+    assert (status, told["field"]) == (400, "handler")
+    assert "`builtin_shell: true`" in told["detail"]
+    assert not site.peer.submitted
+
+
 async def test_a_handler_of_the_peer_itself_is_known_before_its_session_is(open_site: Open) -> None:
     """A program that embeds a peer submits to it at once."""
     site = await open_site(HttpSettings(handlers=frozenset({"mine.first"})))
