@@ -16,7 +16,10 @@ def members() -> None:
 @members.command("list")
 @with_connection
 def list_members(connection: Connection) -> None:
-    """The members, as the peer that answers sees them."""
+    """The members, as the peer that answers sees them.
+
+    SESSION: it is trusted to run tasks. SLOTS: attempts it may hold now, those claimed ahead of a free thread included.
+    """
     with connection.client() as client:
         cluster = client.cluster()
     connection.output.rows(MEMBER_COLUMNS, cluster["peers"])
