@@ -2,6 +2,9 @@
 
 Law: it behaves as the `quorate peer` process does, without touching the host's signals, logging or event loop policy.
 In an asyncio program it runs on the running loop (`async with`); anywhere else on a thread of its own (`with`).
+What it does set for the whole interpreter, because its heartbeats depend on it: the switch interval of threads, the
+garbage collector's thresholds, and that what is loaded at its start is not walked by collections any more
+(`gc.freeze`). With handlers of the file's `modules`, the file's folder is put on `sys.path`.
 """
 
 import asyncio
