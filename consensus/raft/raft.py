@@ -88,6 +88,7 @@ class Raft(View):
         self._apply = apply
         self._can_apply = can_apply
         self._awake = False
+        self._leads = False
         self._stood_down = False
         self._applying: tuple[int, int] | None = None
         self._commit_seen = 0
@@ -315,7 +316,10 @@ class Raft(View):
 
     def role_changed(self, role: str) -> None:
         self._p.handover.cancel()
-        if role == "leader":
+        if self._leads:
+            self._led_until = self._p.replication.majority_heard_at(self.clock.monotonic())
+        self._leads = role == "leader"
+        if self._leads:
             self._p.core.counters.elections += 1
             self._p.replication.begin_term()
             self._p.hashes.forget()

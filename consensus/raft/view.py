@@ -11,6 +11,8 @@ class View:
 
     def __init__(self) -> None:
         self._parts: Parts | None = None
+        self._led_until = float("-inf")
+        """When a majority was heard last by this peer as leader, once it no longer leads."""
 
     @property
     def _p(self) -> Parts:
@@ -79,7 +81,7 @@ class View:
         parts = self._p
         if parts.core.engine.leading:
             return parts.replication.majority_heard_at(self.clock.monotonic())
-        return parts.elections.heard_leader_at
+        return max(parts.elections.heard_leader_at, self._led_until)
 
     @property
     def config(self) -> Config:

@@ -380,3 +380,15 @@ def test_rows_that_every_peer_has_lost_do_not_stop_the_cluster() -> None:
     world.touch("a")
     assert world.run_until(lambda: bool(seen), 10.1)
     assert seen[0] is not None
+
+
+def test_promise_5_a_deposed_leader_counts_its_age_from_the_last_word_of_its_majority() -> None:
+    """Cut off, it steps down: its stale answers are as old as that, not as its days as a follower."""
+    world = cluster(seed=14)
+    world.run(20.0)
+    leader = leader_id(world)
+    peer = running(world, leader)
+    with world.partition(leader):
+        world.run(10.0)
+        assert peer.raft.role != "leader"
+        assert 9.0 < peer.status().stale_s < 10.5
