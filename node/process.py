@@ -72,7 +72,8 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
         import uvloop
     except ImportError:
         return asyncio.new_event_loop
-    return uvloop.new_event_loop
+    faster: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return faster
 
 
 async def _run(config: ClusterConfig, peer_id: str, found: bool) -> int:
