@@ -47,6 +47,11 @@ class Watched:
     async def run(self, handler: str, args: Any = None, **fields: Any) -> Ending:
         return await self.ending(self.start(handler, args, **fields))
 
+    async def begun(self, *attempts: Attempt) -> None:
+        """The handlers run: taken from the queue is not yet begun, and a stop in between is obeyed at once."""
+        runs = [self.pool._runs[(attempt.task, attempt.fence)] for attempt in attempts]
+        await self.until(lambda: all(run.began_at is not None for run in runs), "the handlers run")
+
     async def until(self, predicate: Callable[[], bool], what: str) -> None:
         async def look() -> bool:
             return predicate()

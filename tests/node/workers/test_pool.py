@@ -163,7 +163,7 @@ async def test_an_attempt_cancelled_in_the_queue_never_runs() -> None:
 async def test_a_sleeping_handler_wakes_when_it_is_cancelled() -> None:
     async with watched_pool() as watched:
         attempt = watched.start("t.nap", {"seconds": 3600})
-        await watched.until(lambda: watched.pool.queued == 0, "it sleeps")
+        await watched.begun(attempt)
         watched.pool.cancel(attempt.task, attempt.fence)
         assert value_of(await watched.ending(attempt)) is False
 
@@ -179,7 +179,7 @@ async def test_an_async_handler_is_cancelled_as_asyncio_code_expects() -> None:
 async def test_a_lost_session_is_told_to_every_running_handler_and_what_they_return_is_offered_all_the_same() -> None:
     async with watched_pool(threads=(2, 2)) as watched:
         attempts = [watched.start("t.wait_lost") for _ in range(2)]
-        await watched.until(lambda: watched.pool.queued == 0, "both run")
+        await watched.begun(*attempts)
         watched.pool.lose()
         for attempt in attempts:
             assert value_of(await watched.ending(attempt)) == "finished all the same"

@@ -132,6 +132,6 @@ def is_alive(pid: int) -> bool:
     """Not gone, and not a zombie that only waits to be reaped by whoever inherited it."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or while it was read
         return False
     return state != "Z"
