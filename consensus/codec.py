@@ -21,8 +21,8 @@ GROUP = 0
 _encoder = msgspec.msgpack.Encoder()
 _frames: msgspec.msgpack.Decoder[tuple[int, Message]] = msgspec.msgpack.Decoder(tuple[int, Message])
 _ops = msgspec.msgpack.Decoder(Op)
-_entries = msgspec.msgpack.Decoder(Entry)
-_commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding raises on bytes that are not what they should be (ValueError: invalid UTF-8)."""
 
 
 def encode_message(message: Message) -> bytes:
@@ -32,7 +32,7 @@ def encode_message(message: Message) -> bytes:
 def decode_message(frame: bytes) -> Message:
     try:
         group, message = _frames.decode(frame)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise Malformed(f"frame: {error}") from None
     if group != GROUP:
         raise Malformed(f"frame of group {group}; only group {GROUP} exists here")
@@ -46,23 +46,9 @@ def encode_op(peer: str, incarnation: int, number: int, floor: int, command: Com
 def decode_op(data: bytes | msgspec.Raw) -> Op:
     try:
         return _ops.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise Malformed(f"operation: {error}") from None
-
-
-def decode_command(data: bytes) -> Command:
-    try:
-        return _commands.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Malformed(f"command: {error}") from None
 
 
 def encode_entry(elapsed: int, stamp: int, fresh: bool, ops: Sequence[bytes]) -> bytes:
     return _encoder.encode(Entry(elapsed, stamp, fresh, [msgspec.Raw(op) for op in ops]))
-
-
-def decode_entry(data: bytes) -> Entry:
-    try:
-        return _entries.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Malformed(f"entry: {error}") from None

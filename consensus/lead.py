@@ -2,9 +2,10 @@
 
 Laws:
 - `elapsed` goes on from the last entry in the leader's log, by the leader's own monotonic clock: never faster than
-real time, whoever leads. - `stamp` is a hybrid logical clock: never behind any stamp applied, close to the wall clock
-otherwise. - A leader whose wall clock is further than `max_skew_ms` from the voters' median does not stamp but hands
-leadership on.
+  real time, whoever leads.
+- `stamp` is a hybrid logical clock: never behind any stamp applied, close to the wall clock otherwise.
+- A leader whose wall clock is further than `max_skew_ms` from the voters' median does not stamp but hands leadership
+  on.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,9 @@
 
 Laws:
 - Inputs are plain calls (`on_*`, `submit`, `call`, `read` ...), outputs go to the ports; nothing here blocks, waits
-or reads a clock of its own. - After any inputs the shell calls `step()` once; `wake_at()` says when the next step is
-due though nothing happens. - Replies are called from within `step()` or an input, exactly once each.
+  or reads a clock of its own.
+- After any inputs the shell calls `step()` once; `wake_at()` says when the next step is due though nothing happens.
+- Replies are called from within `step()` or an input, exactly once each.
 """
 
 from collections.abc import Callable, Mapping, Sequence

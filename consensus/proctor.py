@@ -38,10 +38,6 @@ class Proctor:
     def trusted(self, now: float) -> bool:
         return now < self._trusted_until
 
-    @property
-    def trusted_until(self) -> float:
-        return self._trusted_until
-
     def describe(self, info: SessionInfo) -> None:
         """What the session says of this peer; a change is told at once."""
         if info == self._info:

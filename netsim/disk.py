@@ -2,8 +2,10 @@
 
 Laws:
 - What a killed process had written stays (the page cache belongs to the kernel); of the batch it was executing, a
-prefix happened. - At power loss everything not synced is gone sector by sector: each 512-byte sector of an un-synced
-write is there or not, in any order. - A finished batch is durable.
+  prefix happened.
+- At power loss everything not synced is gone sector by sector: each 512-byte sector of an un-synced write is there or
+  not, in any order.
+- A finished batch is durable.
 """
 
 from collections.abc import Callable, Sequence

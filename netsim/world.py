@@ -2,7 +2,8 @@
 
 Laws:
 - A run is a function of its seed: one thread, one heap of calls ordered by (time, number), every draw from a named
-stream of the seed. - Peers are the real ones. The world only moves bytes, time and power.
+  stream of the seed.
+- Peers are the real ones. The world only moves bytes, time and power.
 """
 
 import hashlib

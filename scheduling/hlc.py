@@ -30,11 +30,6 @@ def to_text(wall_ms: int) -> str:
     return (EPOCH + timedelta(milliseconds=wall_ms)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{wall_ms % 1000:03d}Z"
 
 
-def stamp_to_text(stamp: Stamp) -> str:
-    """`to_text` of the wall part."""
-    return to_text(wall_ms_of(stamp))
-
-
 def from_text(text: str) -> int:
     """Milliseconds since 1970 of an RFC 3339 time, which must say its offset. Raises ValueError saying what was got."""
     if not RFC_3339.fullmatch(text):

@@ -66,10 +66,6 @@ class Compaction:
         return self._journal.written_bytes - self._written_before
 
     @property
-    def walking(self) -> bool:
-        return self._taking is not None
-
-    @property
     def ready(self) -> bool:
         """The next slice may be taken: the last one is on the disk."""
         return self._taking is not None and self._slice_is_durable

@@ -177,10 +177,6 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         return "http" if self.tls is None else "https"
 
     @property
-    def is_beyond_loopback(self) -> bool:
-        return any(not address.is_loopback for peer in self.peers for address in (peer.raft, peer.http))
-
-    @property
     def http_wants_login(self) -> bool:
         """Every HTTP request must come with a client certificate or a bearer token.
 

@@ -69,9 +69,6 @@ class Door:
     def leave(self, visitor: Visitor) -> None:
         self._take(visitor)
 
-    def stays_stranger(self, visitor: Visitor) -> bool:
-        return visitor in self._strangers
-
     def known(self, visitor: Visitor) -> None:
         """It has made a complete request, and is being served."""
         if visitor in self._strangers:

@@ -62,10 +62,6 @@ class TaskTold(msgspec.Struct):
     principal: str
 
 
-class TasksTold(msgspec.Struct):
-    tasks: list[TaskTold]
-
-
 class PageTold(msgspec.Struct):
     """Newest first. `cursor`: ask with it for what comes next; null at the end."""
 
