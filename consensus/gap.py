@@ -143,7 +143,7 @@ class HistoryGap:
             return
         try:
             rows = [_rows.decode(row) for row in message.rows]
-        except msgspec.DecodeError:
+        except (msgspec.MsgspecError, ValueError):
             return  # asked again after ASK_AGAIN_S, of another peer
         self._peer.ports.history.fill(rows)
         awaited = set(self._peer.reactor.waited_for())
