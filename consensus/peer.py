@@ -72,6 +72,7 @@ class Peer:
                 snapshot_entries=settings.snapshot_entries,
                 snapshot_bytes=settings.snapshot_bytes,
                 keep_entries=settings.keep_entries,
+                segment_bytes=settings.segment_bytes,
             ),
             clock=ports.clock,
             entropy=ports.entropy,

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from quorate.consensus.points import UNWATCHED, Points
 from quorate.scheduling.task import Attempt, Task, TaskId
 
 PeerId = str
@@ -162,3 +163,4 @@ class Ports(msgspec.Struct, frozen=True):
     disk: Disk
     work: Work
     history: History
+    points: Points = UNWATCHED

@@ -42,5 +42,7 @@ class PeerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
     snapshot_entries: int = 50_000
     snapshot_bytes: int = 16 * 1024 * 1024
+    segment_bytes: int = 8 * 1024 * 1024
+    """Of one file of the journal."""
     keep_entries: int = 10_000
     """Log entries kept before a snapshot: a peer that missed no more than these needs no snapshot."""
