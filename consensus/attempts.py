@@ -84,6 +84,7 @@ class Attempts:
         """Attempts this peer wants to hold now."""
         self._settings = settings
         self._ports = ports
+        self._reach = ports.points.reach
         self._incarnation = incarnation
         self._peer = peer
         self._planner = Planner(settings.me, settings.claim_patience_s)
@@ -141,6 +142,7 @@ class Attempts:
 
     def _claim(self, wanted: list[tuple[TaskId, int]], offer: Offer) -> None:
         """`offer`: a claim that belongs to a submission waits in line behind it; one of its own has reserved room."""
+        self._reach("claim.ask")
         for task, _ in wanted:
             self._planner.claimed(task)
 
@@ -164,6 +166,7 @@ class Attempts:
                 self._ports.work.cancel(event.task, held[event.task])
 
     def _start(self, task: Task, fence: int) -> None:
+        self._reach("claim.grant")
         if not self._peer.serving or not self._peer.proctor.trusted(self._peer.now()):
             self._finish(task.id, fence, (GiveBack("the peer was leaving, or its session was in doubt"),))
             return
@@ -174,6 +177,7 @@ class Attempts:
             self._ports.work.cancel(task.id, old)
             self._finish(task.id, fence, (GiveBack("an earlier attempt has not let go of its thread"),))
             return
+        self._reach("work.start")
         self._held[task.id] = fence
         self._ports.work.start(
             Attempt(
@@ -198,6 +202,7 @@ class Attempts:
         """The workers report: exactly once for each start."""
         if self._held.get(task) != fence:
             return
+        self._reach("work.done")
         del self._held[task]
         if isinstance(ending, Succeeded) and ending.staged:
             self._finish_with_staged(task, fence, ending)
@@ -245,6 +250,7 @@ class Attempts:
     def _finish(
         self, task: TaskId, fence: int, ops: tuple[Staged, ...], then: Callable[[Outcome], None] = _enough
     ) -> None:
+        self._reach("work.finish")
         attempt = (task, fence)
         self._finishing.add(attempt)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from quorate.consensus.frames import HashVerdict, Message
 from quorate.consensus.machine import Machine
+from quorate.consensus.points import Points
 from quorate.consensus.ports import PeerId
 from quorate.consensus.raft import Raft
 from quorate.consensus.settings import PeerSettings
@@ -18,7 +19,10 @@ EVERY = 1_000
 
 
 class Divergence:
-    def __init__(self, settings: PeerSettings, raft: Raft, send: Callable[[PeerId, Message], bool]) -> None:
+    def __init__(
+        self, settings: PeerSettings, raft: Raft, send: Callable[[PeerId, Message], bool], points: Points
+    ) -> None:
+        self._points = points
         self._settings = settings
         self._raft = raft
         self._send = send
@@ -47,6 +51,7 @@ class Divergence:
             self._announce(HashVerdict(index, b""))
 
     def _announce(self, verdict: HashVerdict) -> None:
+        self._points.reach("divergence.verdict")
         for peer in self._settings.voters:
             if peer != self._settings.me:
                 self._send(peer, verdict)

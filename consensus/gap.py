@@ -75,6 +75,7 @@ class HistoryGap:
                 rows.append(record)
                 self._have = stub.end_seq
         if rows:
+            self._peer.ports.points.reach("gap.rewrite")
             history.fill(rows)
         self._give_up_if_nobody_has_them()
 
@@ -118,6 +119,7 @@ class HistoryGap:
             return
         leader = self._peer.raft.leader
         self._asked = leader if leader in others else others[0]
+        self._peer.ports.points.reach("gap.ask")
         self._peer.send(self._asked, AskHistory(self._have, self._goal))
 
     def asked(self, peer: PeerId, message: AskHistory) -> None:
@@ -145,6 +147,7 @@ class HistoryGap:
             rows = [_rows.decode(row) for row in message.rows]
         except (msgspec.MsgspecError, ValueError):
             return  # asked again after ASK_AGAIN_S, of another peer
+        self._peer.ports.points.reach("gap.fill")
         self._peer.ports.history.fill(rows)
         awaited = set(self._peer.reactor.waited_for())
         for row in rows:

@@ -27,6 +27,7 @@ from quorate.consensus.journal_format import (
     position,
     record_bytes,
 )
+from quorate.consensus.points import UNWATCHED, Points
 from quorate.consensus.ports import Create, DiskOp, Remove, Write
 
 PREFIX = "journal-"
@@ -74,7 +75,8 @@ EMPTY = Tail((), 0, 1, 1, 0, 0, None, 0, (), ())
 
 
 class Journal:
-    def __init__(self, cluster: str, disk: str, segment_bytes: int, tail: Tail) -> None:
+    def __init__(self, cluster: str, disk: str, segment_bytes: int, tail: Tail, points: Points = UNWATCHED) -> None:
+        self._reach = points.reach
         self._cluster = cluster
         self._disk = disk
         self._segment_bytes = segment_bytes
@@ -97,26 +99,34 @@ class Journal:
     # --- records -----------------------------------------------------------------------------------------------------
 
     def append(self, index: int, term: int, command: bytes) -> None:
+        self._reach("journal.append")
         self._put(ENTRY, INDEX_TERM.pack(index, term) + command)
         self._last_index, self._last_term = index, term
 
     def cut(self, index: int, term_before: int) -> None:
         """Entries from `index` on are void; `term_before` is the term of the one before."""
+        self._reach("journal.cut")
         self._put(CUT, INDEX_TERM.pack(index, term_before))
         self._last_index, self._last_term = index - 1, term_before
 
     def reset(self, index: int, term: int) -> None:
         """All entries are void; the log goes on after `index`, which a snapshot covers."""
+        self._reach("journal.reset")
         self._put(RESET, INDEX_TERM.pack(index, term))
         self._last_index, self._last_term = index, term
 
     def promise(self, term: int, vote: str | None) -> None:
+        if vote is None:
+            self._reach("term.save")
+        else:
+            self._reach("vote.save")
         self._put(VOTE, INDEX.pack(term) + (vote or "").encode())
         self.term, self.vote = term, vote
 
     def _put(self, kind: int, payload: bytes) -> None:
         size = record_bytes(len(payload))
         if self._offset + size > self._room:
+            self._reach("journal.rotate")
             self._begin_segment(size)
         at = position(self._number, self._offset)
         self._buffer.append(encode_record(kind, payload, at, self._mark))
@@ -179,6 +189,7 @@ class Journal:
         """The next segment, zero-filled ahead of need once the current one is half full."""
         if self._prepared == self._next_number or self._offset < self._segment_bytes // 2:
             return []
+        self._reach("journal.prepare")
         self._prepared = self._next_number
         return [Create(segment_name(self._prepared), self._segment_bytes)]
 
@@ -187,6 +198,8 @@ class Journal:
         needless = 0
         while needless + 1 < len(self._segments) and self._segments[needless + 1].last_index <= index:
             needless += 1
+        if needless:
+            self._reach("journal.trim")
         dropped, self._segments = self._segments[:needless], self._segments[needless:]
         return [Remove(segment_name(segment.number)) for segment in dropped]
 

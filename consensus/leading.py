@@ -43,6 +43,7 @@ class Leading:
     def __init__(self, peer: Surroundings) -> None:
         self._peer = peer
         self._me = peer.settings.me
+        self._reach = peer.ports.points.reach
         self._batch = Batch()
         self._clock: LeaderClock | None = None
         """None: not leading, or not yet confirmed."""
@@ -68,6 +69,7 @@ class Leading:
         ):
             # Everything of earlier leaders is applied, hence the state's times are those of the last entry in our log.
             clock = LeaderClock(self._peer.ports.clock, machine.elapsed, machine.stamp)
+            self._reach("lead.stamp")
             if raft.propose(codec.encode_entry(clock.elapsed(), clock.stamp(), True, [])):
                 self._clock = clock
         self._configure(now)
@@ -86,6 +88,7 @@ class Leading:
         if self._clock is None:
             self._peer.proposer.pause(now)
             return
+        self._reach("batch.take")
         refused = []
         for pending in due:
             waiting = Waiting(self._me, pending.number, pending.data)
@@ -101,6 +104,7 @@ class Leading:
         if self._clock is None:
             self._give_back(ops, "not_leader")
             return
+        self._reach("batch.take")
         add = self._batch.add_reserved if message.reserved else self._batch.add
         self._give_back([waiting for waiting in ops if not add(waiting)], "full")
 
@@ -124,6 +128,7 @@ class Leading:
         for waiting in ops:
             numbers.setdefault(waiting.origin, []).append(waiting.number)
         for origin, given_back in numbers.items():
+            self._reach("batch.give_back")
             if origin == self._me:
                 self._peer.proposer.not_taken(given_back, why, self._peer.now())
             else:
@@ -139,6 +144,7 @@ class Leading:
         ops = self._batch.take()
         if not ops and not self._is_due(clock):
             return False
+        self._reach("batch.propose")
         return raft.propose(codec.encode_entry(clock.elapsed(), clock.stamp(), False, ops))
 
     def _may_propose(self) -> bool:

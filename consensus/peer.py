@@ -87,8 +87,10 @@ class Peer:
             state_hash=lambda: self.divergence.latest,
             on_hashes=self._compare_hashes,
             found=found,
+            points=ports.points,
         )
-        self.divergence = Divergence(settings, self.raft, self.send)
+        self._reach = ports.points.reach
+        self.divergence = Divergence(settings, self.raft, self.send, ports.points)
         self.reads = Reads(self.raft.read_index, settings.waiting_reads)
 
     def open(self) -> Recovery:
@@ -107,6 +109,7 @@ class Peer:
         return recovery
 
     def _restore_from(self, recovery: Recovery) -> None:
+        self._reach("recover.restore")
         restore = Restore()
         for chunk in recovery.snapshot_chunks:
             restore.feed(chunk)
@@ -304,6 +307,7 @@ class Peer:
                 last = place == len(members) - 1
                 if not last and size < FORWARD_BYTES:
                     continue
+                self._reach("op.send")
                 if not self.send(leader, Forward(frame, reserved)):
                     self.proposer.pause(now)
                     return
@@ -353,11 +357,13 @@ class Peer:
         change = self.machine.apply(index, term, entry)
         me, incarnation = self.settings.me, self.proposer.incarnation
         if change.ended:
+            self._reach("apply.history")
             self.ports.history.append(index, change.ended)
             self.gap.applied(index, self.machine.elapsed)
         self.attempts.follow(change.events)
         for peer, life, number, outcome in change.answers:
             if peer == me and life == incarnation:
+                self._reach("batch.answer")
                 self.proposer.applied(number, outcome, index)
         self.reactor.publish(index, change.events)
         self.ports.history.advance(index)
@@ -399,9 +405,11 @@ class Peer:
     # --- inside
 
     def _offer_reserved(self, command: Command, deadline: float, reply: Reply) -> None:
+        self._reach("session.renew")
         self.proposer.offer_reserved(command, deadline, reply)
 
     def _session_lost(self) -> None:
+        self._reach("session.lost")
         self.attempts.lost()
 
     def _refuses_writes(self, reply: Reply) -> bool:

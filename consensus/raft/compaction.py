@@ -42,6 +42,7 @@ class Compaction:
         self._journal = journal
         self._gate = core.gate
         self._counters = core.counters
+        self._points = core.points
         self._begin_walk = begin_walk
         self._needed = needed
         self._taking: _Taking | None = None
@@ -101,6 +102,7 @@ class Compaction:
         header = SnapshotHeader(self._cluster, index, self._log.term_at(index), config.index, config.disks)
         self._taking = _Taking(header, self._begin_walk())
         self._written_before = self._journal.written_bytes
+        self._points.reach("snapshot.begin")
         self._write(self._taking, self._taking.writer.begin(header))
 
     def _write(self, taking: _Taking, data: bytes) -> None:
@@ -114,15 +116,18 @@ class Compaction:
     def _slice(self, taking: _Taking) -> None:
         chunk = taking.walk.chunk(self._settings.walk_bytes)
         if chunk is not None:
+            self._points.reach("snapshot.chunk")
             self._write(taking, taking.writer.chunk(chunk))
             return
         self._write(taking, taking.writer.end())
         header, size = taking.header, taking.writer.size
+        self._points.reach("snapshot.rename")
         self._gate.write([Sync(taking.name), Rename(taking.name, snapshot_name(header.index))])
         self._taking = None
         self._gate.when_durable(lambda: self._took(header, size))
 
     def _took(self, header: SnapshotHeader, size: int) -> None:
+        self._points.reach("snapshot.taken")
         self._counters.snapshots_taken += 1
         self.durable(header, size)
 
@@ -148,11 +153,13 @@ class Compaction:
         in_use = self._needed()
         self._drop_due = bool(in_use)
         for index in [index for index in self._kept if index not in in_use]:
+            self._points.reach("snapshot.drop")
             self._kept.remove(index)
             self._gate.write([Remove(snapshot_name(index))])
         floor = self._kept_from(min([self.newest[0], self._engine.applied_index, *in_use]))
         if floor <= self._log.base_index:
             return
+        self._points.reach("compaction.trim")
         self._log.forget_to(floor)
         removals = self._journal.drop_to(floor)
         if removals:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from quorate.consensus.points import Points
 from quorate.consensus.ports import Clock, Disk
 from quorate.consensus.raft.counters import Counters
 from quorate.consensus.raft.engine import Engine
@@ -23,6 +24,7 @@ class Core(msgspec.Struct, frozen=True):
     wire: Wire
     standing: Standing
     counters: Counters
+    points: Points
 
     @property
     def commit_index(self) -> int:

@@ -21,6 +21,7 @@ class Elections:
         self._standing = core.standing
         self._gate = core.gate
         self._wire = core.wire
+        self._points = core.points
         self._round: set[PeerId] = set()
         self._round_term = 0
         self._retry_at = float("-inf")
@@ -96,6 +97,7 @@ class Elections:
             and self._is_up_to_date(message)
         )
         if granted:
+            self._points.reach("vote.grant")
             engine.vote_for(frm)
             engine.postpone_election()
             self._gate.send(frm, Vote(message.term, granted=True))
@@ -112,12 +114,14 @@ class Elections:
             self._votes = (engine.term, set())
         if frm not in self._votes[1]:
             self._votes[1].add(frm)
+            self._points.reach("vote.count")
             engine.count_vote()
 
     def on_timeout_now(self, frm: PeerId, message: TimeoutNow) -> None:
         """The leader hands on: campaign at once; a pre-vote would only meet the stickiness it is there for."""
         engine = self._engine
         if message.term == engine.term and frm == engine.leader and self._standing.voter:
+            self._points.reach("handover.take")
             self._won_term = engine.term + 1
             engine.call_election()
 
@@ -125,6 +129,7 @@ class Elections:
         """Adopt a higher term. True if it was one."""
         if term <= self._engine.term:
             return False
+        self._points.reach("term.adopt")
         self._engine.adopt_term(term)
         return True
 

@@ -30,6 +30,7 @@ class Following:
         self._gate = core.gate
         self._wire = core.wire
         self._counters = core.counters
+        self._points = core.points
         self._state_hash = state_hash
         self._term = 0
         self._verified = 0
@@ -50,6 +51,7 @@ class Following:
             self._wire.send(frm, self._reply(ok=False, match=0, epoch=0, probe=0))
             return False
         if term > engine.term:
+            self._points.reach("term.adopt")
             engine.adopt_term(term)
         if engine.leading or engine.leader not in (None, frm):
             self._counters.two_leaders += 1  # election safety forbids it; believing neither is the safe answer
@@ -118,6 +120,7 @@ class Following:
         """One jump: to our end, or to what is surely common."""
         self._counters.rejects += 1
         self._owed = False
+        self._points.reach("send.reject")
         reply = self._reply(ok=False, match=go_on_after, epoch=self._epoch, probe=self._probe)
         self._gate.send(frm, reply)
 
@@ -141,6 +144,7 @@ class Following:
         self._owed, self._sign_due = not complete, False
         self._told_probe, self._told_epoch = self._probe, self._epoch
         self._told_at = self._clock.monotonic()
+        self._points.reach("send.ack")
         self._wire.send(leader, self._reply(ok=True, match=match, epoch=self._epoch, probe=self._probe))
 
     def _reply(self, *, ok: bool, match: int, epoch: int, probe: int) -> AppendReply:

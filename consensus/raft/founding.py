@@ -23,6 +23,7 @@ class Founding:
         self._standing = core.standing
         self._gate = core.gate
         self._wire = core.wire
+        self._points = core.points
         self._found = found
         self._opened_at = core.clock.monotonic()
         self._say_at = float("-inf")
@@ -95,6 +96,7 @@ class Founding:
             self._found_with(dict(self._disks))
 
     def _found_with(self, disks: dict[PeerId, str]) -> None:
+        self._points.reach("founding.claim")
         text = repr((self._standing.identity.cluster, sorted(disks.items())))
         founding = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._join(founding, disks)
@@ -102,6 +104,7 @@ class Founding:
     def _join(self, founding: str, disks: dict[PeerId, str]) -> None:
         identity = self._standing.identity
         named = disks.get(identity.peer) == identity.disk
+        self._points.reach("founding.join")
         self._log.found(Config(0, disks))
         voters = tuple(sorted({self._standing.me, *self._wire.others}))
         self._standing.update(founding=founding, disks=disks, voters=voters, voter=named)

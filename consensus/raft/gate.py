@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from quorate.consensus.frames import RaftMessage
 from quorate.consensus.journal import Journal
+from quorate.consensus.points import Points
 from quorate.consensus.ports import Disk, DiskOp, PeerId
 from quorate.consensus.raft.log import Log
 
@@ -18,8 +19,16 @@ Done = Callable[[], object]
 
 
 class Gate:
-    def __init__(self, disk: Disk, journal: Journal, log: Log, send: Callable[[PeerId, RaftMessage], object]) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        journal: Journal,
+        log: Log,
+        send: Callable[[PeerId, RaftMessage], object],
+        points: Points,
+    ) -> None:
         self._disk = disk
+        self._reach = points.reach
         self._journal = journal
         self._log = log
         self._send = send
@@ -71,16 +80,19 @@ class Gate:
         self._flying = (self._ticket, self._staged)
         self._staged += 1
         self._log.leaves_for_disk()
+        self._reach("flush.submit")
         self._disk.submit(self._ticket, ops)
 
     def flushed(self, ticket: int) -> bool:
         """The batch of that ticket is durable. False: it is none of ours."""
         if self._flying is None or self._flying[0] != ticket:
             return False
+        self._reach("flush.done")
         durable = self._flying[1]
         self._flying = None
         self._journal.flushed()
         self._log.flushed()
         while self._waiting and self._waiting[0][0] <= durable:
             self._waiting.popleft()[1]()
+            self._reach("flush.release")
         return True

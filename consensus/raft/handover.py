@@ -16,6 +16,7 @@ class Handover:
         self._engine = core.engine
         self._log = core.log
         self._wire = core.wire
+        self._points = core.points
         self._replication = replication
         self._to: PeerId | None = None
         self._deadline = 0.0
@@ -35,6 +36,7 @@ class Handover:
         ]
         if not able:
             return False
+        self._points.reach("handover.begin")
         self._to = max(able, key=lambda peer: self._replication.progress[peer].match)
         self._deadline = now + self._settings.election_min_s
         return True
@@ -45,6 +47,7 @@ class Handover:
         if not self._engine.leading or now > self._deadline:
             self._to = None
         elif self._replication.progress[self._to].match == self._log.last_index:
+            self._points.reach("handover.tell")
             self._wire.send(self._to, TimeoutNow(self._engine.term))
 
     def cancel(self) -> None:

@@ -59,6 +59,7 @@ class Installing:
         self._log = core.log
         self._gate = core.gate
         self._counters = core.counters
+        self._points = core.points
         self._following = following
         self._installer = installer
         self._taken = taken
@@ -100,6 +101,7 @@ class Installing:
     def _receive(self, incoming: _Incoming, message: SnapshotChunk) -> None:
         try:
             incoming.parser.feed(message.data)
+            self._points.reach("install.receive")
             self._gate.write([Write(incoming.name, incoming.received, message.data)])
             incoming.received += len(message.data)
             if incoming.received >= message.total:
@@ -138,11 +140,13 @@ class Installing:
     def _settle_file(self, incoming: _Incoming) -> None:
         assert incoming.header is not None
         name = snapshot_name(incoming.header.index)
+        self._points.reach("install.rename")
         self._gate.write([Sync(incoming.name), Rename(incoming.name, name)])
         self._gate.when_durable(lambda: self._begin(incoming))
 
     def _begin(self, incoming: _Incoming) -> None:
         assert incoming.header is not None
+        self._points.reach("install.begin")
         self._taken(incoming.header, incoming.received)
         incoming.chunks = read_snapshot(self._core.disk, snapshot_name(incoming.header.index))
         self._installer.begin()
@@ -157,12 +161,14 @@ class Installing:
             if chunk is None:
                 self._finish(incoming, incoming.header)
                 return
+            self._points.reach("install.feed")
             self._installer.feed(chunk)
 
     def _finish(self, incoming: _Incoming, header: SnapshotHeader) -> None:
         self._incoming = None
         if header.index <= self._engine.applied_index:
             return  # the log has overtaken it
+        self._points.reach("install.finish")
         log = self._log
         if log.has(header.index) and log.term_at(header.index) == header.term:
             log.covered_to(header.index)
@@ -170,6 +176,7 @@ class Installing:
             log.reset(header.index, header.term, Config(header.config_index, header.disks))
         self._engine.jump_to(header.index)
         self._installer.finish(header.index, header.term)
+        self._points.reach("install.done")
         self._counters.snapshots_installed += 1
         self._following.installed(incoming.frm, header.index, self._engine.term)
         if incoming.last is not None and incoming.last.term == self._engine.term:

@@ -7,6 +7,7 @@ import msgspec
 
 from quorate.consensus.frames import AppendReply, RaftMessage
 from quorate.consensus.journal import Journal
+from quorate.consensus.points import Points
 from quorate.consensus.ports import Clock, Disk, Entropy, PeerId
 from quorate.consensus.raft.compaction import Compaction, Walk
 from quorate.consensus.raft.core import Core
@@ -46,6 +47,7 @@ class Given(Protocol):
     state_hash: Callable[[], tuple[int, bytes]]
     on_hashes: Callable[[int, Mapping[PeerId, bytes]], None]
     found: bool
+    points: Points
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -70,7 +72,8 @@ def assemble(given: Given, host: Host) -> tuple[Parts, Recovery]:
     found = read_identity(given.disk, given.cluster, given.me, given.voters)
     identity = _next_life(found, given)
     folder = read_folder(given.disk, identity, fresh=found is None)
-    journal = Journal(given.cluster, identity.disk, given.settings.segment_bytes, folder.log.tail)
+    given.points.reach("recover.replay")
+    journal = Journal(given.cluster, identity.disk, given.settings.segment_bytes, folder.log.tail, given.points)
     if folder.reset and folder.snapshot is not None:
         journal.reset(folder.snapshot.index, folder.snapshot.term)
     log = Log(journal, (folder.log.base_index, folder.log.base_term), folder.log.entries, folder.config)
@@ -109,7 +112,12 @@ def _first_incarnation(given: Given) -> int:
 
 def _connect(given: Given, host: Host, log: Log, journal: Journal, identity: Identity) -> Parts:
     wire = Wire(given.me, given.voters, given.send)
-    gate = Gate(given.disk, journal, log, wire.send)
+    gate = Gate(given.disk, journal, log, wire.send, given.points)
+
+    def save(changed: Identity) -> None:
+        given.points.reach("identity.save")
+        gate.write(write_identity(changed))
+
     core = Core(
         cluster=given.cluster,
         settings=given.settings,
@@ -119,12 +127,13 @@ def _connect(given: Given, host: Host, log: Log, journal: Journal, identity: Ide
         engine=Engine(given.me, given.voters, given.settings, given.clock, given.entropy, log, host),
         gate=gate,
         wire=wire,
-        standing=Standing(identity, log, lambda changed: gate.write(write_identity(changed))),
+        standing=Standing(identity, log, save),
         counters=Counters(),
+        points=given.points,
     )
     elections = Elections(core)
     following = Following(core, elections, given.state_hash)
-    sending = SnapshotSending(given.settings, given.disk, wire, lambda: compaction.newest)
+    sending = SnapshotSending(given.settings, given.disk, wire, lambda: compaction.newest, given.points)
     replication = Replication(core, elections, sending)
     compaction = Compaction(core, journal, given.begin_walk, replication.sending)
     installer = Installer(given.installer.begin, given.installer.feed, _then(compaction.abandon, given.installer))

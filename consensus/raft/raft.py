@@ -25,6 +25,7 @@ from quorate.consensus.frames import (
     TimeoutNow,
     Vote,
 )
+from quorate.consensus.points import UNWATCHED, Points
 from quorate.consensus.ports import MAX_FRAME_BYTES, Clock, Disk, DiskOp, Entropy, PeerId
 from quorate.consensus.raft.compaction import Walk
 from quorate.consensus.raft.installing import Installer
@@ -68,6 +69,7 @@ class Raft(View):
         state_hash: Callable[[], tuple[int, bytes]],
         on_hashes: Callable[[int, Mapping[PeerId, bytes]], None],
         found: bool,
+        points: Points = UNWATCHED,
     ) -> None:
         super().__init__()
         if me not in voters or len(set(voters)) != len(voters):
@@ -85,6 +87,7 @@ class Raft(View):
         self.state_hash = state_hash
         self.on_hashes = on_hashes
         self.found = found
+        self.points = points
         self._apply = apply
         self._can_apply = can_apply
         self._awake = False
@@ -240,6 +243,7 @@ class Raft(View):
         parts.core.engine.tick()
         commit_index = self.commit_index
         if commit_index != self._commit_seen:
+            self.points.reach("commit.advance")
             self._commit_seen = commit_index
             parts.core.standing.notice_commit(commit_index)
         parts.handover.step(now)
@@ -259,6 +263,7 @@ class Raft(View):
             disk = parts.core.standing.disk_of(peer)
             caught_up = progress.connected and progress.confirmed and progress.match >= commit_index
             if disk is not None and disks.get(peer) != disk and caught_up and not progress.voter:
+                self.points.reach("member.admit")
                 parts.core.engine.propose_raw(encode_config({**disks, peer: disk}))
                 return
 
@@ -293,6 +298,7 @@ class Raft(View):
     def apply_committed(self) -> None:
         parts = self._p
         engine, log = parts.core.engine, parts.core.log
+        reach = self.points.reach
         index = engine.applied_index
         last = min(self.commit_index, index + self.settings.apply_entries)
         left_bytes = self.settings.apply_bytes
@@ -300,7 +306,9 @@ class Raft(View):
             command, index, term = log.entry(index + 1)
             left_bytes -= len(command)
             self._applying = (index, term)
+            reach("apply.before")
             engine.apply(command, index)
+            reach("apply.after")
             self._applying = None
             parts.core.counters.applied += 1
 
@@ -312,14 +320,17 @@ class Raft(View):
         return not self._stood_down and self._p.elections.may_campaign()
 
     def ask_votes(self, to: PeerId, message: RequestVote) -> None:
+        self.points.reach("vote.ask")
         self._p.core.gate.send(to, message)
 
     def role_changed(self, role: str) -> None:
         self._p.handover.cancel()
         if self._leads:
+            self.points.reach("lead.end")
             self._led_until = self._p.replication.majority_heard_at(self.clock.monotonic())
         self._leads = role == "leader"
         if self._leads:
+            self.points.reach("lead.begin")
             self._p.core.counters.elections += 1
             self._p.replication.begin_term()
             self._p.hashes.forget()

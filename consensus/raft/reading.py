@@ -36,6 +36,7 @@ class Reading:
         self._engine = core.engine
         self._replication = replication
         self._wire = core.wire
+        self._points = core.points
         self._counters = core.counters
         self._waiting: list[IndexReply] = []
         self._since = 0.0
@@ -76,6 +77,7 @@ class Reading:
             return
         confirmed = self._replication.echoed_by_majority()
         while self._rounds and self._rounds[0].number <= confirmed:
+            self._points.reach("read.confirm")
             done = self._rounds.pop(0)
             for reply in done.replies:
                 reply(done.index)

@@ -27,6 +27,7 @@ class Replication:
         self._wire = core.wire
         self._snapshots = snapshots
         self._counters = core.counters
+        self._points = core.points
         self.progress = {peer: Progress() for peer in core.wire.others}
         self._beat_at = float("-inf")
         self.probe = 0
@@ -79,6 +80,7 @@ class Replication:
         told = False
         while progress.next <= log.last_index and self._has_room(progress):
             entries, size = log.batch(progress.next, self._settings.append_bytes)
+            self._points.reach("send.append")
             self._append(peer, progress, entries, commit_index)
             progress.sent(entries[-1][1], size)
             told = True

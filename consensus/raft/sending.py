@@ -9,6 +9,7 @@ Laws:
 from collections.abc import Callable
 
 from quorate.consensus.frames import SnapshotChunk, SnapshotReply
+from quorate.consensus.points import Points
 from quorate.consensus.ports import Disk, PeerId
 from quorate.consensus.raft.progress import Progress, Transfer
 from quorate.consensus.raft.settings import RaftSettings
@@ -21,13 +22,19 @@ STALLED_S = 30.0
 
 class SnapshotSending:
     def __init__(
-        self, settings: RaftSettings, disk: Disk, wire: Wire, newest: Callable[[], tuple[int, int, int]]
+        self,
+        settings: RaftSettings,
+        disk: Disk,
+        wire: Wire,
+        newest: Callable[[], tuple[int, int, int]],
+        points: Points,
     ) -> None:
         """`newest`: index, term and size of the newest durable snapshot."""
         self._settings = settings
         self._disk = disk
         self._wire = wire
         self._newest = newest
+        self._points = points
 
     def begin(self, now: float) -> Transfer:
         index, term, size = self._newest()
@@ -47,6 +54,7 @@ class SnapshotSending:
         while transfer.sent < min(transfer.size, window):
             size = min(self._settings.chunk_bytes, transfer.size - transfer.sent)
             data = self._disk.read_at(transfer.name, transfer.sent, size)
+            self._points.reach("send.snapshot_chunk")
             self._wire.send(peer, self._chunk(transfer, data, term, progress.epoch, probe))
             transfer.sent += size
             sent = True

@@ -9,6 +9,7 @@ from quorate.consensus.gap import HistoryGap
 from quorate.consensus.machine import Machine
 from quorate.consensus.machine.moves import stub_of
 from quorate.consensus.machine.records import Ended
+from quorate.consensus.points import UNWATCHED
 from quorate.consensus.ports import PeerId, Ports
 from quorate.consensus.raft import Raft
 from quorate.consensus.reactor import Reactor
@@ -20,6 +21,7 @@ from quorate.scheduling.task import State, Task, TaskId
 class _Ports:
     def __init__(self) -> None:
         self.history = SimHistory(lambda _delay_s, _call: None)
+        self.points = UNWATCHED
 
 
 class _State:
