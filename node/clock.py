@@ -22,6 +22,21 @@ class BootClock:
         return time.time_ns() // 1_000_000
 
 
+class ThreadClock:
+    """`ports.Clock` by which threads wait and time out: CLOCK_MONOTONIC and the wall clock."""
+
+    def monotonic(self) -> float:
+        """Seconds; stands still while the machine sleeps."""
+        return time.monotonic()
+
+    def wall_ms(self) -> int:
+        """Milliseconds since 1970; may step either way."""
+        return time.time_ns() // 1_000_000
+
+
+THREAD_CLOCK = ThreadClock()
+
+
 def seeded_entropy() -> random.Random:
     """`ports.Entropy`: a generator of its own, seeded by the operating system.
 

@@ -5,8 +5,8 @@ sent: it comes about with the attempt's success or not at all. The same class se
 child processes.
 """
 
-import time
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from quorate.consensus.ports import Clock
+from quorate.node.clock import THREAD_CLOCK
 from quorate.node.notices import Bell, Notice
 from quorate.node.staging import Asking, Staging, StagingRules
 from quorate.scheduling.handler import Arguments
@@ -49,20 +51,21 @@ class StagedHandle:
 class Deadline:
     """When the attempt must have ended: the earlier of its own timeout and the deadline of its task."""
 
-    __slots__ = ("_ends_at", "_ends_wall_ms")
+    __slots__ = ("_clock", "_ends_at", "_ends_wall_ms")
 
-    def __init__(self, attempt: Attempt, began_at: float) -> None:
-        wall_ms = time.time_ns() // 1_000_000
+    def __init__(self, attempt: Attempt, began_at: float, clock: Clock) -> None:
+        wall_ms, now = clock.wall_ms(), clock.monotonic()
         limits_ms = [attempt.timeout_ms] if attempt.timeout_ms else []
         if attempt.deadline_ms:
-            limits_ms.append(attempt.deadline_ms - wall_ms + round((time.monotonic() - began_at) * 1000))
+            limits_ms.append(attempt.deadline_ms - wall_ms + round((now - began_at) * 1000))
         self._ends_at = began_at + min(limits_ms) / 1000 if limits_ms else NO_LIMIT_S
-        self._ends_wall_ms = wall_ms + (self._ends_at - time.monotonic()) * 1000
+        self._ends_wall_ms = wall_ms + (self._ends_at - now) * 1000
+        self._clock = clock
 
     @property
     def remaining_s(self) -> float:
         """Seconds left by the monotonic clock, never below 0; `inf` without a limit."""
-        return max(0.0, self._ends_at - time.monotonic())
+        return max(0.0, self._ends_at - self._clock.monotonic())
 
     @property
     def at(self) -> datetime | None:
@@ -80,6 +83,7 @@ class Context:
 
     __slots__ = (
         "_attempt",
+        "_clock",
         "_deadline",
         "_log",
         "_results",
@@ -92,8 +96,12 @@ class Context:
         "lost",
     )
 
-    def __init__(self, attempt: Attempt, rules: StagingRules) -> None:
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    """Makes the event loop of an `async def` handler; None: asyncio's own."""
+
+    def __init__(self, attempt: Attempt, rules: StagingRules, clock: Clock = THREAD_CLOCK) -> None:
         self._attempt = attempt
+        self._clock = clock
         self._rules = rules
         self._deadline: Deadline | None = None
         self._log: structlog.stdlib.BoundLogger | None = None
@@ -102,7 +110,7 @@ class Context:
         self.bell = Bell()
         self.cancelled = Notice(self.bell)
         self.lost = Notice(self.bell)
-        self.began_at = time.monotonic()
+        self.began_at = clock.monotonic()
         self.args: Arguments = {}
         """The arguments as called, results of dependencies filled in."""
 
@@ -148,7 +156,7 @@ class Context:
     @property
     def deadline(self) -> Deadline:
         if self._deadline is None:
-            self._deadline = Deadline(self._attempt, self.began_at)
+            self._deadline = Deadline(self._attempt, self.began_at, self._clock)
         return self._deadline
 
     @property
@@ -166,6 +174,10 @@ class Context:
                 task=self.task, attempt=self.attempt, fence=self.fence, handler=self.handler, namespace=self.namespace
             )
         return self._log
+
+    @property
+    def ran_ms(self) -> int:
+        return round((self._clock.monotonic() - self.began_at) * 1000)
 
     @property
     def told_to_stop(self) -> str:

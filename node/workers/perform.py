@@ -5,7 +5,6 @@ failure, by a name of its own.
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,19 +29,19 @@ def perform(handler: Handler, attempt: Attempt, context: Context, result_max_byt
     try:
         unfit = _prepared(handler, attempt, context)
         if unfit is not None:
-            return Failed(unfit, _ran_ms(context))
+            return Failed(unfit, context.ran_ms)
         returned = _called(handler, context)
         result = _encoded(returned, handler, result_max_bytes)
     # Everything is caught, SystemExit and the like too: a worker outlives its handlers.
     except BaseException as raised:  # noqa: BLE001
         if context.told_to_stop:
             return Returned(context.told_to_stop)
-        return Failed(error_of(raised, OWN_FILES), _ran_ms(context))
+        return Failed(error_of(raised, OWN_FILES), context.ran_ms)
     finally:
         contexts.leave(token)
     if isinstance(result, TaskError):
-        return Failed(result, _ran_ms(context))
-    return Succeeded(result, context.staged, _ran_ms(context))
+        return Failed(result, context.ran_ms)
+    return Succeeded(result, context.staged, context.ran_ms)
 
 
 def _prepared(handler: Handler, attempt: Attempt, context: Context) -> TaskError | None:
@@ -84,7 +83,8 @@ def _awaited(handler: Handler, context: Context) -> Any:
         finally:
             context.bell.unlisten()
 
-    return asyncio.run(main())
+    with asyncio.Runner(loop_factory=context.new_loop) as runner:
+        return runner.run(main())
 
 
 def _encoded(returned: Any, handler: Handler, max_bytes: int) -> bytes | TaskError:
@@ -99,6 +99,3 @@ def _encoded(returned: Any, handler: Handler, max_bytes: int) -> bytes | TaskErr
         return TaskError("ResultTooLarge", f"{problem}: store it, return a reference")
     return result
 
-
-def _ran_ms(context: Context) -> int:
-    return round((time.monotonic() - context.began_at) * 1000)
