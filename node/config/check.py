@@ -167,6 +167,12 @@ def _shell(config: ClusterConfig) -> Iterator[Problem]:
         yield config.source.problem("builtin_shell", message, "remove the line unless that is wanted")
 
 
+def _drills(config: ClusterConfig) -> Iterator[Problem]:
+    if config.drills.allowed:
+        message = "got true: whoever runs `quorate netsim live --cluster` on a peer's machine may freeze that peer"
+        yield config.source.problem("drills.allowed", message, "remove the line when drills are over")
+
+
 _RULES: tuple[Rule, ...] = (
     _size,
     _ids_differ,
@@ -185,6 +191,7 @@ _ADVICE: tuple[Rule, ...] = (
     _elections_collide,
     _insecure,
     _shell,
+    _drills,
 )
 
 

@@ -143,6 +143,14 @@ class TokensConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: Path
 
 
+class DrillsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `quorate netsim live --cluster` may do to the running cluster. Peers themselves never look at it."""
+
+    allowed: bool = False
+    restarted: bool = False
+    """Whatever runs the peers starts one that ended again."""
+
+
 class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file. Built in code, it must pass `quorate.node.config.check.examine` before it is used."""
 
@@ -157,6 +165,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     insecure: bool = False
     builtin_shell: bool = False
     http_allow: tuple[UrlPrefix, ...] = ()
+    drills: DrillsConfig = DrillsConfig()
     source: Source = Source()
     """Where it was read from; not a key of the file."""
     warnings: tuple[Problem, ...] = ()

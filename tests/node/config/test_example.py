@@ -9,7 +9,7 @@ from msgspec import structs
 
 from quorate.node.config import ClusterConfig, LimitsConfig, PeerConfig, TimeoutsConfig, WorkersConfig, load
 from quorate.node.config.load import NOT_KEYS
-from quorate.node.config.model import TlsConfig, TokensConfig
+from quorate.node.config.model import DrillsConfig, TlsConfig, TokensConfig
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "cluster.example.yaml"
 
@@ -28,7 +28,8 @@ def test_the_example_starts_three_peers_without_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [ClusterConfig, PeerConfig, WorkersConfig, LimitsConfig, TimeoutsConfig, TlsConfig, TokensConfig]
+    "kind",
+    [ClusterConfig, PeerConfig, WorkersConfig, LimitsConfig, TimeoutsConfig, TlsConfig, TokensConfig, DrillsConfig],
 )
 def test_the_example_shows_every_field(kind: type[msgspec.Struct]) -> None:
     wanted = {field.name for field in structs.fields(kind)} - NOT_KEYS
@@ -36,7 +37,8 @@ def test_the_example_shows_every_field(kind: type[msgspec.Struct]) -> None:
 
 
 def test_the_example_shows_no_field_that_is_not_there() -> None:
-    kinds = (ClusterConfig, PeerConfig, WorkersConfig, LimitsConfig, TimeoutsConfig, TlsConfig, TokensConfig)
+    files = (TlsConfig, TokensConfig)
+    kinds = (ClusterConfig, PeerConfig, WorkersConfig, LimitsConfig, TimeoutsConfig, DrillsConfig, *files)
     known = {field.name for kind in kinds for field in structs.fields(kind)}
     assert shown() <= known
 

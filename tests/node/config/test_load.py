@@ -347,6 +347,7 @@ def warnings_of(folder: Path, text: str) -> list[Problem]:
         (GOOD[: GOOD.index("  - id: c")], 2, "peers", "got 2 peers, an even number", "list 1 or 3"),
         (GOOD[: GOOD.index("  - id: b")], 2, "peers", "got one peer", "list three"),
         (GOOD + "insecure: true\n", 15, "insecure", "may do everything", "set up `tls`"),
+        (GOOD + "drills: {allowed: true}\n", 15, "drills.allowed", "may freeze that peer", "when drills are over"),
         (GOOD + "builtin_shell: true\n", 15, "builtin_shell", "may run any command", "remove the line"),
         (GOOD + "timeouts: {session_ttl_s: 3}\n", 15, "timeouts.session_ttl_s", "outlast", "raise it"),
         (GOOD + "timeouts: {election_max_ms: 700}\n", 15, "timeouts.election_max_ms", "close to", "best to 1200"),

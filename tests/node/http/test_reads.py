@@ -196,6 +196,22 @@ async def test_a_held_task_is_let_go_cancelled_and_tried_again(site: Site) -> No
         assert answer.status == 404
 
 
+async def test_cancelling_what_ended_long_ago_is_answered_as_when_it_had_just_ended(site: Site) -> None:
+    """The replicated state forgets an ended task within seconds; history answers for it."""
+    cancelled, failed = site.peer.put(), site.peer.put()
+    await site.post(f"/v1/tasks/{cancelled}/cancel", {})
+    site.peer.fail(failed)
+    site.peer.forget_stubs()
+    status, told = await site.post(f"/v1/tasks/{cancelled}/cancel", {})
+    assert (status, told["state"]) == (200, "cancelled")
+    for path in (f"/v1/tasks/{failed}/cancel", f"/v1/tasks/{failed}/ready", f"/v1/tasks/{cancelled}/ready"):
+        status, told = await site.post(path, {})
+        assert (status, told["outcome"]) == (409, "refused"), told
+        assert "has ended" in told["detail"]
+    async with site.http.post("/v1/tasks/01J00000000000000000000000/cancel") as answer:
+        assert answer.status == 404
+
+
 async def test_the_cluster_is_shown_without_a_quorum_too(site: Site) -> None:
     status, told = await site.get("/v1/cluster")
     wanted: dict[str, Any] = {
