@@ -115,6 +115,8 @@ class Attempts:
             ended, self._before_history = self._before_history, []
             for task, fence, ending in ended:
                 self._finish_with_staged(task, fence, ending)
+        if self._planner.sees_nothing(self._peer.machine):
+            return
         free = self.free()
         if self._planner.claiming and free * WORTH_A_CLAIM < self.places:
             free = 0  # the answer of the claim under way finds more places free

@@ -8,7 +8,6 @@ Laws:
   on.
 """
 
-from collections.abc import Mapping
 
 from quorate.consensus.ports import Clock, PeerId
 from quorate.scheduling import hlc
@@ -45,8 +44,9 @@ class Skew:
     def heard(self, peer: PeerId, wall_ms: int, own_wall_ms: int, now: float) -> None:
         self._offsets[peer] = (now, wall_ms - own_wall_ms)
 
-    def fresh(self, now: float) -> Mapping[PeerId, int]:
-        return {peer: offset for peer, (at, offset) in sorted(self._offsets.items()) if now - at < SKEW_FORGOTTEN_S}
+    def fresh(self, now: float) -> list[int]:
+        """Of the voters heard not long ago."""
+        return [offset for at, offset in self._offsets.values() if now - at < SKEW_FORGOTTEN_S]
 
     def is_known(self, now: float, voters: int) -> bool:
         """A majority was heard, us included."""
@@ -56,7 +56,7 @@ class Skew:
         """How far this peer's wall clock is ahead of the voters' median; 0 when less than a majority was heard. Of an
         even number the lower median counts: a stamp that ran ahead can never be taken back.
         """
-        if not self.is_known(now, voters):
+        offsets = sorted([0, *self.fresh(now)])
+        if len(offsets) <= voters // 2:
             return 0
-        offsets = sorted([0, *self.fresh(now).values()])
         return -offsets[(len(offsets) - 1) // 2]

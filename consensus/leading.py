@@ -56,7 +56,7 @@ class Leading:
         """Take note of who leads now."""
         raft, machine = self._peer.raft, self._peer.machine
         self._peer.proposer.aim(raft.leader, raft.term)
-        if raft.role != "leader":
+        if not raft.leading:
             if self._clock is not None or len(self._batch):
                 self._clock = None
                 self._give_back(self._batch.drain(), "not_leader")

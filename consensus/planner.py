@@ -38,13 +38,21 @@ class Planner:
         self._offers: dict[PeerId, tuple[SessionInfo, frozenset[str]]] = {}
         self._wake_at = float("inf")
 
+    def sees_nothing(self, machine: Machine) -> bool:
+        """Nothing is ready beyond what is being claimed; the planner then has nothing to remember."""
+        if machine.ready_count > len(self._claiming):
+            return False
+        self._wake_at = float("inf")
+        self._seen.clear()
+        return True
+
     def choose(self, machine: Machine, held: Collection[TaskId], free: int, now: float) -> list[Task]:
         """Up to `free` tasks to claim now, in order. The caller reports each by `claimed` and `settled`. `held`: an
         earlier attempt of these is still in a thread here; a new one is for others, or for later.
         """
         self._wake_at = float("inf")
         mine = machine.sessions.get(self._me)
-        if mine is None or machine.ready_count <= len(self._claiming):
+        if mine is None:
             self._seen.clear()
             return []
         if free <= 0:

@@ -121,6 +121,8 @@ class Proposer:
 
     def due(self, now: float) -> list[Pending]:
         """What is to be sent to the leader now, in order of number."""
+        if not (self._pending or self._beyond):
+            return []
         while self._beyond and self._window_is_open():
             command, deadline, reply = self._beyond.popleft()
             self._add(command, deadline, True, reply)

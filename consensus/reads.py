@@ -68,6 +68,8 @@ class Reads:
         self._retry_at = now + RETRY_S
 
     def _expire(self, now: float) -> None:
+        if not len(self):
+            return
         for queue in (self._waiting, self._asked):
             late = [item for item in queue if item[0] <= now]
             if late:
@@ -83,6 +85,8 @@ class Reads:
                 reply(None)
 
     def wake_at(self) -> float:
+        if not len(self):
+            return float("inf")
         deadlines = [deadline for deadline, _ in (*self._waiting, *self._asked)]
         deadlines += [deadline for _, deadline, _ in self._confirmed]
         if self._waiting and not self._asked:

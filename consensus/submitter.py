@@ -64,7 +64,7 @@ class Submitter:
             item.reply(_INCOMPLETE, 0)
 
     def wake_at(self) -> float:
-        return min((item.deadline for item in self._parked), default=float("inf"))
+        return min([item.deadline for item in self._parked]) if self._parked else float("inf")
 
     def _with_history(self, deadline: float, reply: Reply, go: Callable[[], None]) -> None:
         if self._peer.history_complete:

@@ -27,7 +27,7 @@ encode = msgspec.msgpack.Encoder(order="deterministic").encode
 class Table(Generic[K, R]):
     """Records of one kind by key."""
 
-    __slots__ = ("_base", "_hashes", "_saved", "_touched", "kind", "name", "of", "records")
+    __slots__ = ("_base", "_hashes", "_saved", "kind", "name", "of", "records", "touched")
 
     def __init__(self, name: str, kind: type[R], of: Callable[[R], K]) -> None:
         self.name = name
@@ -36,14 +36,15 @@ class Table(Generic[K, R]):
         """The key of a record."""
         self.records: dict[K, R] = {}
         self._hashes: dict[K, int] = {}
-        self._touched: dict[K, None] = {}
+        self.touched: dict[K, None] = {}
+        """Changed since the last `rehash`."""
         self._saved: dict[K, bytes] | None = None
         self._base = blake2b(digest_size=HASH_BYTES, person=name.encode())
 
     def touch(self, key: K) -> None:
         """The record under `key` is about to change."""
-        if key not in self._touched:
-            self._touched[key] = None
+        if key not in self.touched:
+            self.touched[key] = None
             if self._saved is not None:
                 self._save(key)
 
@@ -59,17 +60,15 @@ class Table(Generic[K, R]):
 
     def rehash(self) -> int:
         """By how much the sum of the hashes has changed since the last call."""
-        if not self._touched:
-            return 0
         change = 0
         records, hashes = self.records, self._hashes
-        for key in self._touched:
+        for key in self.touched:
             change -= hashes.pop(key, 0)
             record = records.get(key)
             if record is not None:
                 hashes[key] = new = self.hash_of(record)
                 change += new
-        self._touched.clear()
+        self.touched.clear()
         return change
 
     def hash_of(self, record: R) -> int:
@@ -118,6 +117,7 @@ class Tables:
         self.handlers = Table[str, Handler]("handlers", Handler, lambda record: record.name)
         self.deaths = Table[str, Death]("deaths", Death, lambda record: record.peer)
         self._hash = 0
+        self._all = self.all()
 
     def all(self) -> tuple[AnyTable, ...]:
         """In the order in which a snapshot has them."""
@@ -135,7 +135,7 @@ class Tables:
 
     def rehash(self) -> None:
         """Bring the hash up to date with what was touched."""
-        change = sum([table.rehash() for table in self.all()])
+        change = sum([table.rehash() for table in self._all if table.touched])
         self._hash = (self._hash + change) % HASH_MODULUS
 
     @property

@@ -85,15 +85,14 @@ class Compaction:
             self._drop()
 
     def _due(self) -> bool:
+        settings, newest = self._settings, self.newest
         applied = self._engine.applied_index
-        if applied <= self.newest[0] or applied <= 1 or not self._log.has(applied):
-            return False
-        settings = self._settings
-        return (
+        wanted = (
             self._wanted
-            or applied - max(self.newest[0], 1) >= settings.snapshot_entries
-            or self.log_bytes >= max(settings.snapshot_bytes, self.newest[2])
+            or applied - (newest[0] or 1) >= settings.snapshot_entries
+            or self.log_bytes >= max(settings.snapshot_bytes, newest[2])
         )
+        return wanted and applied > max(newest[0], 1) and self._log.has(applied)
 
     def _start(self) -> None:
         self._wanted = False

@@ -29,4 +29,5 @@ class Core(msgspec.Struct, frozen=True):
     @property
     def commit_index(self) -> int:
         """Committed by the cluster, and flushed here."""
-        return min(self.engine.commit_index, self.log.flushed_index)
+        committed, flushed = self.engine.commit_index, self.log.flushed_index
+        return committed if committed < flushed else flushed

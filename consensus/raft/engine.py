@@ -220,11 +220,13 @@ class Engine:
 
     @property
     def leading(self) -> bool:
-        return bool(self._sync._SyncObj__raftState == 2)
+        leading: bool = self._sync._SyncObj__raftState == 2
+        return leading
 
     @property
     def term(self) -> int:
-        return int(self._sync._SyncObj__raftCurrentTerm)
+        term: int = self._sync._SyncObj__raftCurrentTerm
+        return term
 
     @property
     def leader(self) -> PeerId | None:
@@ -234,20 +236,24 @@ class Engine:
     @property
     def commit_index(self) -> int:
         """As far as this process knows; not all of it need be durable here."""
-        return int(self._sync._SyncObj__raftCommitIndex)
+        index: int = self._sync._SyncObj__raftCommitIndex
+        return index
 
     @property
     def applied_index(self) -> int:
-        return int(self._sync._SyncObj__raftLastApplied)
+        index: int = self._sync._SyncObj__raftLastApplied
+        return index
 
     @property
     def first_of_term(self) -> int:
         """Index of the entry with which this leader began."""
-        return int(self._sync._SyncObj__noopIDx)
+        index: int = self._sync._SyncObj__noopIDx
+        return index
 
     @property
     def election_at(self) -> float:
-        return float(self._sync._SyncObj__raftElectionDeadline)
+        at: float = self._sync._SyncObj__raftElectionDeadline
+        return at
 
     def last_answer(self, peer: PeerId) -> float:
         """When a leader heard from that voter last."""

@@ -104,7 +104,7 @@ class Raft(View):
         OSError.
         """
         parts, recovery = assemble(self, self)
-        self._parts = parts
+        self._p = parts
         self._handlers = _handlers(parts)
         if len(self.voters) == 1:
             parts.core.engine.call_election()
@@ -260,9 +260,11 @@ class Raft(View):
             return
         disks = parts.core.log.config.disks
         for peer, progress in parts.replication.progress.items():
+            if progress.voter:
+                continue
             disk = parts.core.standing.disk_of(peer)
             caught_up = progress.connected and progress.confirmed and progress.match >= commit_index
-            if disk is not None and disks.get(peer) != disk and caught_up and not progress.voter:
+            if disk is not None and disks.get(peer) != disk and caught_up:
                 self.points.reach("member.admit")
                 parts.core.engine.propose_raw(encode_config({**disks, peer: disk}))
                 return

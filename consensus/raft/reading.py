@@ -146,6 +146,8 @@ class Reading:
             reply(None)
 
     def wake_at(self) -> float:
+        if not (self._rounds or self._waiting or self._question):
+            return float("inf")
         waits = [rounds.deadline for rounds in self._rounds[:1]]
         if self._question is not None:
             waits.append(self._question.deadline)

@@ -78,7 +78,8 @@ class Replication:
             self._snapshots.send(peer, progress, now, self._engine.term, self.probe, beat=beat)
             return
         told = False
-        while progress.next <= log.last_index and self._has_room(progress):
+        last_index = log.last_index
+        while progress.next <= last_index and self._has_room(progress):
             entries, size = log.batch(progress.next, self._settings.append_bytes)
             self._points.reach("send.append")
             self._append(peer, progress, entries, commit_index)

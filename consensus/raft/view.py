@@ -1,5 +1,7 @@
 """What one Raft tells about itself: read-only, at any time after it was opened."""
 
+from typing import NoReturn
+
 from quorate.consensus.ports import Clock, PeerId
 from quorate.consensus.raft.log import Config
 from quorate.consensus.raft.parts import Parts
@@ -10,20 +12,25 @@ class View:
     clock: Clock
 
     def __init__(self) -> None:
-        self._parts: Parts | None = None
+        self._p: Parts
+        """Set by `open()`."""
         self._led_until = float("-inf")
         """When a majority was heard last by this peer as leader, once it no longer leads."""
 
-    @property
-    def _p(self) -> Parts:
-        if self._parts is None:
+    def __getattr__(self, name: str) -> NoReturn:
+        """Only what is not there comes here."""
+        if name == "_p":
             raise RuntimeError("Raft.open() comes first")
-        return self._parts
+        raise AttributeError(name)
 
     @property
     def role(self) -> str:
         """`leader`, `candidate`, `follower`, or `learner` while this disk has no vote."""
         return self._p.core.engine.role if self._p.core.standing.voter else "learner"
+
+    @property
+    def leading(self) -> bool:
+        return self._p.core.engine.leading
 
     @property
     def leader(self) -> PeerId | None:
@@ -44,7 +51,8 @@ class View:
 
     @property
     def unapplied(self) -> int:
-        return max(0, self.commit_index - self.applied_index)
+        core = self._p.core
+        return max(0, core.commit_index - core.engine.applied_index)
 
     @property
     def last_index(self) -> int:
@@ -73,7 +81,7 @@ class View:
     def ready_to_serve(self) -> bool:
         """It leads, and an entry of its own term is committed."""
         engine = self._p.core.engine
-        return engine.leading and self.commit_index >= engine.first_of_term
+        return engine.leading and self._p.core.commit_index >= engine.first_of_term
 
     @property
     def leader_contact(self) -> float:
