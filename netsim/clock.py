@@ -11,7 +11,7 @@ WALL_START_MS = 1_750_000_000_000
 
 
 class VirtualClock:
-    """`ports.Clock` of one peer over the world's time `now` (a callable giving world seconds)."""
+    """`ports.Clock` of one peer over the world's time `now`."""
 
     def __init__(self, world: "Ticking", rate: float = 1.0, wall_offset_ms: int = 0) -> None:
         self._world = world
@@ -19,6 +19,10 @@ class VirtualClock:
         self._from_world = 0.0
         self._from_own = 0.0
         self.wall_offset_ms = wall_offset_ms
+
+    @property
+    def rate(self) -> float:
+        return self._rate
 
     def set_rate(self, rate: float) -> None:
         """From now on; the clock does not step."""
@@ -47,10 +51,17 @@ class SeededEntropy:
     """`ports.Entropy` from one named stream of the world's seed."""
 
     def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)
+        stream = random.Random(seed)
+        self.random = stream.random
+        self.getrandbits = stream.getrandbits
 
-    def random(self) -> float:
-        return self._random.random()
+    def below(self, n: int) -> int:
+        """An even draw of 0 to n - 1."""
+        return int(self.random() * n)
 
-    def getrandbits(self, k: int, /) -> int:
-        return self._random.getrandbits(k)
+    def between(self, low: float, high: float) -> float:
+        return low + (high - low) * self.random()
+
+    def share(self, p: float) -> bool:
+        """True with probability `p`."""
+        return self.random() < p

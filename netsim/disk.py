@@ -4,23 +4,29 @@ Laws:
 - What a killed process had written stays (the page cache belongs to the kernel); of the batch it was executing, a
   prefix happened.
 - At power loss everything not synced is gone sector by sector: each 512-byte sector of an un-synced write is there or
-  not, in any order.
-- A finished batch is durable.
+  not, in any order; a file whose making was not synced may be gone.
+- A finished batch is durable: the files it touched, not those that an earlier process left un-synced.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-from quorate.consensus.ports import Create, DiskOp, Entropy, Remove, Rename, Sync, Write
+from quorate.consensus.ports import Create, DiskOp, Remove, Rename, Sync, Write
+from quorate.netsim.clock import SeededEntropy
+from quorate.netsim.points import Killed
 
 SECTOR = 512
 
 
 class File:
-    """`data`: as the page cache shows it. `unsynced`: writes since the last sync, as (offset, bytes before)."""
+    """`data`: as the page cache shows it. `unsynced`: writes since the last sync, as (offset, bytes before, length of
+    the file before). `named`: whether its making is durable.
+    """
 
     def __init__(self, size: int = 0) -> None:
         self.data = bytearray(size)
-        self.unsynced: list[tuple[int, bytes, int]] = []  # offset, what stood there, length of the file before
+        self.unsynced: list[tuple[int, bytes, int]] = []
+        self.named = False
 
     def write(self, offset: int, data: bytes) -> None:
         before = bytes(self.data[offset : offset + len(data)])
@@ -29,34 +35,58 @@ class File:
             self.data.extend(bytes(offset - len(self.data)))
         self.data[offset : offset + len(data)] = data
 
-    def lose_power(self, entropy: Entropy) -> None:
-        """Undo a random choice of the un-synced sectors."""
+    def lose_power(self, entropy: SeededEntropy, keep: float) -> None:
+        """Undo un-synced sectors; each stays with probability `keep`."""
         for offset, before, length in reversed(self.unsynced):
-            for start in range(offset - offset % SECTOR, offset + max(len(before), 1), SECTOR):
-                if entropy.random() < 0.5:
-                    lo, hi = max(start, offset), min(start + SECTOR, offset + len(before))
-                    self.data[lo:hi] = before[lo - offset : hi - offset]
-            if len(self.data) > length and entropy.random() < 0.5:
-                del self.data[length:]
+            self._undo(entropy, offset, before, length, keep)
         self.unsynced.clear()
+
+    def tear(self, entropy: SeededEntropy) -> None:
+        """All un-synced writes arrived, but of the last one only some sectors."""
+        if self.unsynced:
+            self._undo(entropy, *self.unsynced[-1], 0.5)
+        self.unsynced.clear()
+
+    def _undo(self, entropy: SeededEntropy, offset: int, before: bytes, length: int, keep: float) -> None:
+        for start in range(offset - offset % SECTOR, offset + max(len(before), 1), SECTOR):
+            if not entropy.share(keep):
+                lo, hi = max(start, offset), min(start + SECTOR, offset + len(before))
+                self.data[lo:hi] = before[lo - offset : hi - offset]
+        if len(self.data) > length and not entropy.share(keep):
+            del self.data[length:]
 
 
 class DiskFailure(OSError):
     """What the simulated disk reports as fatal."""
 
 
+class Schedule(Protocol):
+    def __call__(self, delay_s: float, call: Callable[..., None], *args: Any) -> None: ...
+
+
 class SimDisk:
-    """`ports.Disk` of one machine; it outlives the peer's process. `schedule(delay_s, call)` runs a call in virtual
-    time.
+    """`ports.Disk` of one machine; it outlives the peer's process. `executing` is told of each operation before it
+    happens, and may end the process there.
     """
 
-    def __init__(self, schedule: Callable[[float, Callable[[], None]], None], entropy: Entropy) -> None:
+    def __init__(self, schedule: Schedule, entropy: SeededEntropy) -> None:
         self._schedule = schedule
         self._entropy = entropy
+        self.executing: Callable[[DiskOp], None] = _unwatched
+        self.made_durable: list[Callable[[Sequence[DiskOp]], None]] = []
+        """Told of each batch the moment it is durable, before the peer is."""
+        self.wipes = 0
         self.files: dict[str, File] = {}
         self.flush_s = (0.0002, 0.001)
+        self.added_s: list[float] = []
+        """What faults add to every flush."""
         self.free = 1 << 40
+        self.full = 0
+        """How many faults say that nothing more fits."""
+        self.floors = 0
+        """How many faults say that space is short, though what is written still fits."""
         self.fail_next: str | None = None
+        self.rotten = False
         self.flushes = 0
         self._life = 0
         self._queue: list[tuple[int, Sequence[DiskOp]]] = []
@@ -86,44 +116,56 @@ class SimDisk:
             self._start()
 
     def free_bytes(self) -> int:
-        return self.free
+        return 0 if self.full or self.floors else self.free
 
     # --- execution
 
     def _start(self) -> None:
         low, high = self.flush_s
-        life = self._life
-        self._schedule(low + (high - low) * self._entropy.random(), lambda: self._finish(life))
+        self._schedule(low + (high - low) * self._entropy.random() + sum(self.added_s), self._finish, self._life)
 
     def _finish(self, life: int) -> None:
         if life != self._life or not self._queue:
             return
         ticket, ops = self._queue[0]
-        if self.fail_next is not None:
-            reason, self.fail_next = self.fail_next, None
+        reason, self.fail_next = self.fail_next, None
+        if reason is None and self.full and any(type(op) is Create for op in ops):
+            reason = "ENOSPC"
+        if reason is not None:
             self._queue.clear()
             self._failed(DiskFailure(reason))
             return
+        try:
+            for op in ops:
+                self.executing(op)
+                self._execute(op)
+        except Killed:
+            self._queue.clear()
+            raise
         for op in ops:
-            self._execute(op)
-        for file in self.files.values():
-            file.unsynced.clear()
+            file = self.files.get(op.new if isinstance(op, Rename) else op.name)
+            if file is not None:
+                file.unsynced.clear()
+                file.named = True
         self.flushes += 1
         self._queue.pop(0)
+        for tell in self.made_durable:
+            tell(ops)
         self._done(ticket)
         if self._queue and life == self._life:
             self._start()
 
     def _execute(self, op: DiskOp) -> None:
         match op:
-            case Create(name, size):
-                self.files[name] = File(size)
             case Write(name, offset, data):
                 self.files.setdefault(name, File()).write(offset, data)
             case Sync(name):
                 self._file(name).unsynced.clear()
+            case Create(name, size):
+                self.files[name] = File(size)
             case Rename(old, new):
                 self.files[new] = self.files.pop(old)
+                self.files[new].named = True
             case Remove(name):
                 self.files.pop(name, None)
 
@@ -139,18 +181,44 @@ class SimDisk:
         self._life += 1
         if self._queue:
             _, ops = self._queue[0]
-            for op in ops[: int(self._entropy.random() * (len(ops) + 1))]:
+            for op in ops[: self._entropy.below(len(ops) + 1)]:
                 self._execute(op)
         self._queue.clear()
 
     def lose_power(self) -> None:
+        """What was not synced is there or not, sector by sector: mostly there in one loss, hardly in another."""
+        self.kill()
+        keep = self._entropy.random()
+        for name in sorted(self.files):
+            file = self.files[name]
+            if file.named or self._entropy.share(keep):
+                file.lose_power(self._entropy, keep)
+            else:
+                del self.files[name]
+
+    def tear(self) -> None:
+        """Power fails in the middle of the last write."""
         self.kill()
         for name in sorted(self.files):
-            self.files[name].lose_power(self._entropy)
+            self.files[name].tear(self._entropy)
+
+    def rot(self, entropy: SeededEntropy, bits: int) -> bool:
+        """Flip bits in one file, where something is written. False: there is nothing yet."""
+        names = [name for name in sorted(self.files) if any(self.files[name].data)]
+        if not names:
+            return False
+        data = self.files[names[entropy.below(len(names))]].data
+        used = len(data.rstrip(b"\0"))
+        for _ in range(bits):
+            data[entropy.below(used)] ^= 1 << entropy.below(8)
+        self.rotten = True
+        return True
 
     def wipe(self) -> None:
         self.kill()
         self.files.clear()
+        self.wipes += 1
+        self.rotten = False
 
 
 def _nobody(ticket: int) -> None:
@@ -159,3 +227,7 @@ def _nobody(ticket: int) -> None:
 
 def _nobody_failed(error: OSError) -> None:
     """Nobody is attached."""
+
+
+def _unwatched(op: DiskOp) -> None:
+    """Nobody looks."""

@@ -19,6 +19,7 @@ class SimHistory:
         self._by_id: dict[TaskId, Task] = {}
         self._by_key: dict[tuple[str, str], Task] = {}
         self._applied = 0
+        self._last_end = 0
         self._durable_end = 0
         self._durable_index = 0
         self._complete_to = 0
@@ -31,6 +32,7 @@ class SimHistory:
         self._flushing = False
         for end in [end for end in self._rows if end > self._durable_end]:
             del self._rows[end]
+        self._last_end = self._durable_end
         self._complete_to = min(self._complete_to, self._durable_end)
         self._applied = self._durable_index
         self._reindex()
@@ -60,14 +62,14 @@ class SimHistory:
         if life != self._life:
             return
         self._flushing = False
-        self._durable_end = max(self._rows, default=0)
+        self._durable_end = self._last_end
         self._durable_index = self._applied
 
     def readable_index(self) -> int:
         return self._durable_index
 
     def backlog(self) -> int:
-        return max(0, max(self._rows, default=0) - self._durable_end)
+        return self._last_end - self._durable_end
 
     def find(self, task: TaskId) -> Task | None:
         return self._by_id.get(task)
@@ -93,6 +95,7 @@ class SimHistory:
     def fill(self, rows: Sequence[Task]) -> None:
         for row in rows:
             self._rows[row.end_seq] = row
+            self._last_end = max(self._last_end, row.end_seq)
             self._by_id[row.id] = row
             if row.key:
                 self._by_key[(row.namespace, row.key)] = row

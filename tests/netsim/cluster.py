@@ -102,5 +102,5 @@ def running(world: World, peer_id: str) -> Peer:
 
 def work_of(world: World, peer_id: str) -> SimWork:
     work = world.machines[peer_id].work
-    assert work is not None, f"{peer_id} does not run"
+    assert isinstance(work, SimWork), f"{peer_id} does not run"
     return work

@@ -3,6 +3,7 @@
 import pytest
 
 from quorate.consensus.commands import Cancel, Done, Refused, Unknown
+from quorate.netsim.work import SimWork
 from quorate.scheduling.task import State, TaskId
 from tests.netsim.cluster import (
     Asked,
@@ -108,7 +109,7 @@ def test_promise_2_and_3_a_frozen_worker_that_comes_back_cannot_commit_and_its_f
     """
     world = cluster(seed=3)
     for machine in world.machines.values():
-        assert machine.work is not None
+        assert isinstance(machine.work, SimWork)
         machine.work.run_s, machine.work.failing = (0.5, 0.6), 0.0
     frozen = others(world, leader_id(world))[0]
     submitted = [submit(world, frozen) for _ in range(8)]

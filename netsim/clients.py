@@ -1,0 +1,314 @@
+"""Clients of a simulated cluster: they ask what a scenario says, ask again under the same key when they do not know,
+and remember what they were told.
+
+Laws:
+- Every request to a peer that lives is answered once, within its deadline and a little more.
+- What is remembered is what a client can know: when it asked, what it was told and when.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from quorate.consensus.commands import Cancel, Done, Outcome, Refused
+from quorate.consensus.peer import Peer
+from quorate.consensus.ports import PeerId
+from quorate.netsim.clock import SeededEntropy
+from quorate.netsim.faults.kind import resolve
+from quorate.netsim.flow import submission
+from quorate.netsim.machine import Machine
+from quorate.netsim.scenario import Flow, Leaf, Operation
+from quorate.netsim.violation import Violation
+from quorate.netsim.world import World
+from quorate.scheduling.task import ENDED, TaskId
+
+SLACK_S = 1.0
+"""What a request may take beyond its deadline, by any clock within the bounds."""
+TRIES = 100
+"""After the load has ended; before, without end."""
+LOOKED_FOR = 20
+FINAL_REFUSALS = ("key_reused", "unknown_dependency", "too_large")
+
+Value = str | int | None | tuple[str, ...]
+
+
+class Entry(NamedTuple):
+    """A line of the history. `process`: one request each. `type`: invoke, ok (told so), fail (surely not done), info
+    (not known). `f`: submit, cancel, retry, read, look, list. `key`: of the submission spoken of.
+
+    `value`: of a submission the id of its first task (when asked: the id it would get); of a look `(id, state)`, the
+    state "" where there is no such task; of a read the log index; of a list the ids found.
+    """
+
+    process: int
+    type: str
+    f: str
+    key: str
+    value: Value
+    time: float
+
+
+class Request:
+    """One thing asked of one life of one peer."""
+
+    __slots__ = ("answered", "draw", "given_up", "life", "number", "operation", "peer", "tries")
+
+    def __init__(self, number: int, operation: Operation, machine: Machine, tries: int, draw: SeededEntropy) -> None:
+        self.number = number
+        self.operation = operation
+        self.peer = machine.id
+        self.life = machine.life
+        self.tries = tries
+        self.draw = draw
+        self.answered = False
+        self.given_up = False
+
+
+class Clients:
+    """`world.clients`, once made."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._deadline_s = world.conditions.deadline_s
+        self._running = True
+        self._asked: set[str] = set()
+        self.history: list[Entry] = []
+        self.accepted: dict[str, TaskId] = {}
+        """By key, the first task of each submission that was acknowledged."""
+        self.acknowledged: list[TaskId] = []
+        """All tasks of acknowledged submissions, in that order."""
+        self.refused: dict[str, str] = {}
+        """By key, why for good."""
+        self.requests = 0
+        self.open = 0
+        self.answers = 0
+        world.clients = self
+
+    def plan(self, operations: tuple[Operation, ...]) -> None:
+        for operation in operations:
+            draw = self._world.stream(f"operation {operation.at!r} {operation.do} {operation.key} {operation.via}")
+            self._world.after(operation.at - self._world.now, self._ask, operation, 0, draw)
+
+    def burst(self, peer: PeerId, operations: int) -> None:
+        """So many submissions at once."""
+        now = self._world.now
+        for n in range(operations):
+            key = f"burst {now:.6f} {peer} {n}"
+            operation = Operation(at=now, do="submit", via=peer, key=key, flow=Leaf(run_s=0.001))
+            self._ask(operation, 0, self._world.stream(key))
+
+    def stop(self) -> None:
+        """The load is over: what is still unknown is asked for again, but not without end."""
+        self._running = False
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Submissions of which nobody has said yes or no."""
+        return sorted(self._asked - self.accepted.keys() - self.refused.keys())
+
+    # --- asking
+
+    def _ask(self, operation: Operation, tries: int, draw: SeededEntropy) -> None:
+        key, do = operation.key, operation.do
+        if do == "submit":
+            self._asked.add(key)
+            if key in self.accepted and tries:
+                return
+        elif do in ("cancel", "retry", "look") and key not in self.accepted:
+            return  # nothing was acknowledged that it could speak of
+        machine = self._machine(operation, tries, draw)
+        if machine is None or machine.peer is None:
+            self._again(operation, tries, draw)
+            return
+        peer = machine.peer
+        self.requests += 1
+        self.open += 1
+        request = Request(self.requests, operation, machine, tries, draw)
+        self._world.after(self._deadline_s + SLACK_S, self._unanswered, request)
+        self._world.touch(machine.id)
+        _ASK[do](self, request, peer, peer.now() + self._deadline_s)
+
+    def _machine(self, operation: Operation, tries: int, draw: SeededEntropy) -> Machine | None:
+        """The one it names; a repetition goes to any that lives."""
+        live = self._world.live()
+        named = resolve(self._world, (operation.via,), []) if operation.via != "any" and not tries else []
+        for machine in live:
+            if machine.id in named:
+                return machine
+        return live[draw.below(len(live))] if live else None
+
+    def _submit(self, request: Request, peer: Peer, deadline: float) -> None:
+        operation = request.operation
+        flow: Flow = operation.flow or Leaf()
+        tasks = submission(flow, operation.key, peer.new_id)
+        self._invoked(request, str(tasks[0].id))
+
+        def reply(outcome: Outcome, _index: int) -> None:
+            if not self._answered(request):
+                return
+            if isinstance(outcome, Done):
+                self._accept(request, [TaskId(each) for each in outcome.value])
+                return
+            self._told_outcome(request, outcome)
+            if isinstance(outcome, Refused) and outcome.reason in FINAL_REFUSALS:
+                self.refused[operation.key] = outcome.reason
+                return
+            self._again(operation, request.tries, request.draw)
+
+        peer.submit(tasks, deadline, reply)
+
+    def _accept(self, request: Request, tasks: list[TaskId]) -> None:
+        key = request.operation.key
+        self._told(request, "ok", str(tasks[0]), "done")
+        first = self.accepted.get(key)
+        if first is None:
+            self.accepted[key] = tasks[0]
+            self.acknowledged += tasks
+        elif first != tasks[0]:
+            raise Violation("one_task_per_key", f"key {key} gave task {first} and later {tasks[0]}", self._world.now)
+
+    def _cancel(self, request: Request, peer: Peer, deadline: float) -> None:
+        task = self.accepted[request.operation.key]
+        self._invoked(request, str(task))
+        peer.call(Cancel(task), deadline, lambda outcome, _index: self._outcome(request, outcome))
+
+    def _retry(self, request: Request, peer: Peer, deadline: float) -> None:
+        task = self.accepted[request.operation.key]
+        self._invoked(request, str(task))
+        peer.retry(task, deadline, lambda outcome, _index: self._outcome(request, outcome))
+
+    def _read(self, request: Request, peer: Peer, deadline: float) -> None:
+        self._at_index(request, peer, deadline, lambda index: index)
+
+    def _look(self, request: Request, peer: Peer, deadline: float) -> None:
+        task = self.accepted[request.operation.key]
+
+        def found(_index: int) -> Value:
+            record = peer.find(task)
+            return (str(task), str(record.state) if record is not None else "")
+
+        self._at_index(request, peer, deadline, found)
+
+    def _list(self, request: Request, peer: Peer, deadline: float) -> None:
+        self._at_index(request, peer, deadline, lambda _index: tuple(str(task) for task in peer.machine.tasks))
+
+    def _at_index(self, request: Request, peer: Peer, deadline: float, found: Callable[[int], Value]) -> None:
+        """A linearizable question: whatever was acknowledged before it was asked is there when it is answered."""
+        self._invoked(request, None)
+        before = self.acknowledged[-LOOKED_FOR:]
+
+        def answered(index: int | None) -> None:
+            if not self._answered(request):
+                return
+            if index is None:
+                self._told(request, "fail", None, "no_quorum")
+                return
+            for task in before:
+                if peer.find(task) is None:
+                    what = f"a read on {peer.id} at {index} does not see {task}, acknowledged before"
+                    raise Violation("reads", what, self._world.now)
+            self._told(request, "ok", found(index), "ok")
+
+        peer.read(deadline, answered)
+
+    # --- being told
+
+    def _outcome(self, request: Request, outcome: Outcome) -> None:
+        if self._answered(request):
+            self._told_outcome(request, outcome)
+
+    def _answered(self, request: Request) -> bool:
+        """Whether the client still waits for it."""
+        if request.answered:
+            what = f"request {request.number} ({request.operation.do} {request.operation.key}) was answered twice"
+            raise Violation("answered", what, self._world.now)
+        request.answered = True
+        if request.given_up:
+            return False
+        self.open -= 1
+        self.answers += 1
+        return True
+
+    def _told_outcome(self, request: Request, outcome: Outcome) -> None:
+        if isinstance(outcome, Done):
+            self._told(request, "ok", None, "done")
+        elif isinstance(outcome, Refused):
+            self._told(request, "fail", outcome.reason, "refused")
+        else:
+            self._told(request, "info", None, "unknown")
+
+    def _unanswered(self, request: Request) -> None:
+        """The peer died with our request, is frozen with it, or broke its promise to answer within the deadline."""
+        if request.answered:
+            return
+        machine = self._world.machines[request.peer]
+        if machine.life == request.life and machine.peer is not None and not machine.frozen:
+            what = f"{request.peer} never answered request {request.number}"
+            raise Violation("answered", f"{what} ({request.operation.do} {request.operation.key})", self._world.now)
+        request.given_up = True
+        self.open -= 1
+        self._told(request, "info", None, "gone")
+        if request.operation.do == "submit":
+            self._again(request.operation, request.tries, request.draw)
+
+    def _again(self, operation: Operation, tries: int, draw: SeededEntropy) -> None:
+        if operation.do == "submit" and (self._running or tries < TRIES):
+            self._world.after(0.2 + draw.random() * 0.3, self._ask, operation, tries + 1, draw)
+
+    # --- remembering
+
+    def _invoked(self, request: Request, value: Value) -> None:
+        world, operation = self._world, request.operation
+        self.history.append(Entry(request.number, "invoke", operation.do, operation.key, value, world.now))
+        world.trace.note(
+            world.now,
+            "invoke",
+            request.peer,
+            n=request.number,
+            client=operation.key,
+            do=operation.do,
+            key=operation.key,
+        )
+
+    def _told(self, request: Request, kind: str, value: Value, outcome: str) -> None:
+        world, operation = self._world, request.operation
+        self.history.append(Entry(request.number, kind, operation.do, operation.key, value, world.now))
+        detail = value if isinstance(value, str) else ""
+        world.trace.note(
+            world.now,
+            "told",
+            request.peer,
+            n=request.number,
+            client=operation.key,
+            outcome=outcome,
+            detail=detail,
+        )
+
+
+_ASK: dict[str, Callable[[Clients, Request, Peer, float], None]] = {
+    "submit": Clients._submit,
+    "cancel": Clients._cancel,
+    "retry": Clients._retry,
+    "read": Clients._read,
+    "look": Clients._look,
+    "list": Clients._list,
+}
+
+
+def unsettled(world: World, clients: Clients) -> str:
+    """What is not yet as it must become once all has healed; "" when everything is."""
+    if clients.open:
+        return f"{clients.open} requests unanswered"
+    peers = [machine.peer for machine in world.live() if machine.peer is not None]
+    if len(peers) != len(world.ids):
+        return f"only {len(peers)} peers run"
+    if len({(peer.machine.index, peer.machine.state_hash) for peer in peers}) != 1:
+        return f"replicas differ: {[(p.id, p.raft.role, p.raft.term, p.machine.index) for p in peers]}"
+    for peer in peers:
+        if not peer.history_complete:
+            return f"{peer.id} has gaps in its history"
+    waiting = [t for t in peers[0].machine.tasks.values() if t.state not in ENDED]
+    if waiting:
+        return f"{len(waiting)} tasks have not ended, the first: {waiting[0].id} {waiting[0].state} {waiting[0].reason}"
+    if clients.unanswered:
+        return f"{len(clients.unanswered)} submissions still without an answer, the first: {clients.unanswered[0]}"
+    return ""
