@@ -1,6 +1,10 @@
-"""All checkers of a run together."""
+"""The checkers of one played run.
 
-from quorate.netsim.checkers import SafetyChecker, check_fences, check_histories, check_one_result
+Law: they are in place before anything starts, and asked for the end once all has settled and again once the state has
+forgotten what has ended.
+"""
+
+from quorate.netsim.checkers import Watch, standard
 from quorate.netsim.clients import Clients
 from quorate.netsim.world import World
 
@@ -9,27 +13,17 @@ class Checks:
     """Watches every step from now on."""
 
     def __init__(self, world: World, clients: Clients) -> None:
-        self._world = world
-        self._clients = clients
-        self._safety = SafetyChecker(world)
+        self._watch = Watch(world, standard(world, clients.record))
+        world.watchers.append(self._watch.step)
 
     def settled(self) -> None:
         """Once all replicas are equal."""
-        self._results()
-        for machine in self._world.live():
-            assert machine.peer is not None
-            self._safety.follow_results(machine.peer)
-        check_fences(self._world)
+        self._watch.end()
 
     def end(self) -> None:
         """Once the state has forgotten what has ended."""
-        self._results()
-        check_histories(self._world)
-
-    def _results(self) -> None:
-        for machine in self._world.live():
-            assert machine.peer is not None
-            check_one_result(self._world, machine.peer, self._clients.acknowledged)
+        self._watch.end()
 
     def made(self) -> dict[str, int]:
-        return {"safety": self._world.steps, "reads": self._clients.answers}
+        """How often each checker has looked, by name."""
+        return self._watch.made()

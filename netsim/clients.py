@@ -12,6 +12,7 @@ from typing import NamedTuple
 from quorate.consensus.commands import Cancel, Done, Outcome, Refused
 from quorate.consensus.peer import Peer
 from quorate.consensus.ports import PeerId
+from quorate.netsim.checkers.record import Record
 from quorate.netsim.clock import SeededEntropy
 from quorate.netsim.faults.kind import resolve
 from quorate.netsim.flow import submission
@@ -72,6 +73,7 @@ class Clients:
         self._running = True
         self._asked: set[str] = set()
         self.history: list[Entry] = []
+        self.record = Record()
         self.accepted: dict[str, TaskId] = {}
         """By key, the first task of each submission that was acknowledged."""
         self.acknowledged: list[TaskId] = []
@@ -141,8 +143,10 @@ class Clients:
         flow: Flow = operation.flow or Leaf()
         tasks = submission(flow, operation.key, peer.new_id)
         self._invoked(request, str(tasks[0].id))
+        asked = self.record.ask(request.peer, request.life, operation.key, [task.id for task in tasks], deadline)
 
-        def reply(outcome: Outcome, _index: int) -> None:
+        def reply(outcome: Outcome, index: int) -> None:
+            self.record.tell(asked, outcome, index)
             if not self._answered(request):
                 return
             if isinstance(outcome, Done):
@@ -195,6 +199,7 @@ class Clients:
         """A linearizable question: whatever was acknowledged before it was asked is there when it is answered."""
         self._invoked(request, None)
         before = self.acknowledged[-LOOKED_FOR:]
+        read = self.record.begin_read(peer.id)
 
         def answered(index: int | None) -> None:
             if not self._answered(request):
@@ -202,6 +207,7 @@ class Clients:
             if index is None:
                 self._told(request, "fail", None, "no_quorum")
                 return
+            self.record.end_read(read, index, peer.machine.index)
             for task in before:
                 if peer.find(task) is None:
                     what = f"a read on {peer.id} at {index} does not see {task}, acknowledged before"

@@ -10,8 +10,9 @@ from quorate.consensus.events import SessionEvent
 from quorate.consensus.machine import Machine as State
 from quorate.consensus.peer import Peer
 from quorate.consensus.reactor import Stamped
+from quorate.netsim.machine import Machine
 from quorate.netsim.work import result_of
-from quorate.netsim.world import Machine, World
+from quorate.netsim.world import World
 from quorate.scheduling.task import State as TaskState
 from quorate.scheduling.task import TaskId
 

@@ -1,0 +1,75 @@
+"""The story of the cluster: every event once, in the order of the log, and the same on every peer.
+
+Law: an event stands in the story when the first peer tells it. It is told again by the others: then it must be the
+same. What came to a peer inside a snapshot it does not tell.
+"""
+
+from collections.abc import Callable, Sequence
+
+from quorate.consensus.events import Event, TaskEvent
+from quorate.consensus.reactor import Stamped
+from quorate.netsim.checkers.checker import Looks
+from quorate.netsim.checkers.progress import Progress
+from quorate.netsim.machine import Machine
+from quorate.netsim.violation import Violation
+from quorate.scheduling.task import TaskId
+
+Told = tuple[str, str, int, str]
+"""(kind, task or peer, fence or incarnation, peer)."""
+KEPT = 50_000
+"""Entries whose events are compared when they are told again."""
+
+
+def gist(event: Event) -> Told:
+    if isinstance(event, TaskEvent):
+        return event.kind, event.task, event.fence, event.peer
+    return event.kind, event.peer, event.incarnation, ""
+
+
+class Story:
+    name = "equal_events"
+    looks = Looks.EVERY_STEP
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._waiting: list[tuple[str, Sequence[Stamped]]] = []
+        self._told: dict[int, list[Told]] = {}
+        self._upto = 0
+        self.new: list[Stamped] = []
+        """What this step has added, in the order of the log."""
+        self.accepted: dict[TaskId, int] = {}
+        """The entry that accepted each task."""
+
+    def step(self, machine: Machine) -> None:
+        now = self._progress.now
+        if now.new_life and now.peer is not None:
+            now.peer.subscribe(None, self._sink_of(machine.id))
+        if self.new:
+            self.new = []
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for peer, events in waiting:
+                self._take(peer, events)
+
+    def _sink_of(self, peer: str) -> Callable[[Sequence[Stamped]], None]:
+        """What a peer tells is judged after its step: nothing is raised through its own code."""
+        return lambda events: self._waiting.append((peer, events))
+
+    def _take(self, peer: str, events: Sequence[Stamped]) -> None:
+        index = events[0].at
+        if index > self._upto:
+            self._upto = index
+            self._told[index] = [gist(stamped.event) for stamped in events]
+            if len(self._told) > KEPT:
+                del self._told[next(iter(self._told))]
+            self.new.extend(events)
+            for stamped in events:
+                if stamped.event.kind == "submitted" and isinstance(stamped.event, TaskEvent):
+                    self.accepted.setdefault(stamped.event.task, index)
+            return
+        first = self._told.get(index)
+        if first is not None and first != [gist(stamped.event) for stamped in events]:
+            raise Violation(self.name, f"{peer} tells other events of entry {index} than the first peer that told them")
+
+    def end(self) -> None:
+        """Every event has been judged."""
