@@ -55,7 +55,7 @@ def standard(world: World, record: Record) -> list[Checker]:
         OneResult(world, story),
         Dependencies(story),
         TrustEndsFirst(world, story),
-        NeverDoubled(story),
+        NeverDoubled(story, record),
         AcceptedKept(world, progress, story, record),
         RefusedNeverApplied(story, record),
         AnsweredOnce(world, progress, record),

@@ -8,7 +8,7 @@ import heapq
 
 from quorate.netsim.checkers.checker import Looks
 from quorate.netsim.checkers.progress import Progress
-from quorate.netsim.checkers.record import Record, Request
+from quorate.netsim.checkers.record import Asked, Record
 from quorate.netsim.machine import Machine
 from quorate.netsim.violation import Violation
 from quorate.netsim.world import World
@@ -27,21 +27,21 @@ class AnsweredOnce:
         self._progress = progress
         self._record = record
         self._asked_read = self._told_read = 0
-        self._open: dict[str, list[tuple[float, int, Request]]] = {machine: [] for machine in world.machines}
+        self._open: dict[str, list[tuple[float, int, Asked]]] = {machine: [] for machine in world.machines}
         self._stepped_at: dict[str, float] = {}
         self._back_at: dict[str, float] = {}
 
     def step(self, machine: Machine) -> None:
         record = self._record
-        while self._asked_read < len(record.requests):
-            request = record.requests[self._asked_read]
-            heapq.heappush(self._open[request.peer], (request.deadline, self._asked_read, request))
+        while self._asked_read < len(record.asked):
+            asked = record.asked[self._asked_read]
+            heapq.heappush(self._open[asked.peer], (asked.deadline, self._asked_read, asked))
             self._asked_read += 1
         while self._told_read < len(record.told):
-            request = record.told[self._told_read]
+            asked = record.told[self._told_read]
             self._told_read += 1
-            if request.answers > 1:
-                raise Violation(self.name, f"{request.peer} answered request {request.key!r} {request.answers} times")
+            if asked.answers > 1:
+                raise Violation(self.name, f"{asked.peer} answered {asked} {asked.answers} times")
         peer = self._progress.now.peer
         if peer is not None:
             self._overdue(machine, peer.now())
@@ -52,11 +52,9 @@ class AnsweredOnce:
         self._stepped_at[machine.id] = now
         waiting = self._open[machine.id]
         while waiting and max(waiting[0][0], self._back_at.get(machine.id, 0.0)) + GRACE_S < now:
-            _, _, request = heapq.heappop(waiting)
-            if not request.answers and request.life == machine.life:
-                raise Violation(
-                    self.name, f"{machine.id} has not answered request {request.key!r} by its deadline, nor after"
-                )
+            _, _, asked = heapq.heappop(waiting)
+            if not asked.answers and asked.life == machine.life:
+                raise Violation(self.name, f"{machine.id} has not answered {asked} by its deadline, nor soon after")
 
     def end(self) -> None:
         """Each answer has been judged, and each deadline that has passed."""

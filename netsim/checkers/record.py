@@ -4,26 +4,30 @@ Law: append-only. A request that is answered again is told again, so that it can
 the peer that was asked.
 """
 
-from collections.abc import Sequence
-
 from quorate.consensus.commands import Outcome
 from quorate.scheduling.task import TaskId
 
 
-class Request:
-    """One submission at one peer. `ids`: minted for its tasks. `life`: of the machine when it was asked."""
+class Asked:
+    """One thing asked of one peer. `life`: of the machine then. `ids`: minted for the tasks of a submission. `outcome`:
+    of reads None.
+    """
 
-    __slots__ = ("answers", "deadline", "ids", "index", "key", "life", "outcome", "peer")
+    __slots__ = ("answers", "deadline", "do", "ids", "index", "key", "life", "outcome", "peer")
 
-    def __init__(self, peer: str, life: int, key: str, ids: Sequence[TaskId], deadline: float) -> None:
+    def __init__(self, peer: str, life: int, do: str, key: str, deadline: float) -> None:
         self.peer = peer
         self.life = life
+        self.do = do
         self.key = key
-        self.ids = tuple(ids)
         self.deadline = deadline
+        self.ids: tuple[TaskId, ...] = ()
         self.answers = 0
         self.outcome: Outcome | None = None
         self.index = 0
+
+    def __str__(self) -> str:
+        return f"{self.do} {self.key}".rstrip()
 
 
 class Read:
@@ -39,23 +43,23 @@ class Read:
 
 class Record:
     def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.told: list[Request] = []
+        self.asked: list[Asked] = []
+        self.told: list[Asked] = []
         """In the order of answers."""
         self.reads: list[Read] = []
         """In the order of answers; those without one are not here."""
 
-    def ask(self, peer: str, life: int, key: str, ids: Sequence[TaskId], deadline: float) -> Request:
+    def ask(self, peer: str, life: int, do: str, key: str, deadline: float) -> Asked:
         """`deadline`: monotonic second of the peer's clock."""
-        request = Request(peer, life, key, ids, deadline)
-        self.requests.append(request)
-        return request
+        asked = Asked(peer, life, do, key, deadline)
+        self.asked.append(asked)
+        return asked
 
-    def tell(self, request: Request, outcome: Outcome, index: int) -> None:
-        """`index`: of the entry that answered it (0: none, it had been accepted before)."""
-        request.answers += 1
-        request.outcome, request.index = outcome, index
-        self.told.append(request)
+    def tell(self, asked: Asked, outcome: Outcome | None, index: int) -> None:
+        """`index`: of the entry that answered it (0: none, or what it asks for was there before)."""
+        asked.answers += 1
+        asked.outcome, asked.index = outcome, index
+        self.told.append(asked)
 
     def begin_read(self, peer: str) -> Read:
         return Read(peer, len(self.told))

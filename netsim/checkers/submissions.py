@@ -4,7 +4,7 @@ Laws:
 - What was acknowledged is found on every peer whose state has come so far: at once, right after a restart or an
   installed snapshot, and at the end.
 - Of a refused submission no task is ever accepted.
-- A task is accepted once, and a key belongs to one task.
+- A task is accepted once, and a key belongs to one task, in the log as in what clients are told.
 """
 
 from quorate.consensus.commands import Done, Refused
@@ -46,10 +46,10 @@ class AcceptedKept:
     def _read_on(self) -> None:
         told = self._record.told
         while self._read < len(told):
-            request = told[self._read]
+            asked = told[self._read]
             self._read += 1
-            if isinstance(request.outcome, Done):
-                self._take(request.key, request.peer, request.index, request.outcome)
+            if isinstance(asked.outcome, Done):
+                self._take(asked.key, asked.peer, asked.index, asked.outcome)
 
     def _take(self, key: str, peer: str, index: int, done: Done) -> None:
         for value in done.value:
@@ -91,12 +91,12 @@ class RefusedNeverApplied:
     def _read_on(self) -> None:
         told = self._record.told
         while self._read < len(told):
-            request = told[self._read]
+            asked = told[self._read]
             self._read += 1
-            if not isinstance(request.outcome, Refused):
+            if not isinstance(asked.outcome, Refused):
                 continue
-            for task in request.ids:
-                self._refused[task] = request.outcome.reason
+            for task in asked.ids:
+                self._refused[task] = asked.outcome.reason
                 if task in self._story.accepted:
                     self._raise(task, self._story.accepted[task])
 
@@ -111,12 +111,16 @@ class NeverDoubled:
     name = "never_doubled"
     looks = Looks.STORY
 
-    def __init__(self, story: Story) -> None:
+    def __init__(self, story: Story, record: Record) -> None:
         self._story = story
+        self._record = record
+        self._read = 0
         self._ids: set[TaskId] = set()
         self._keys: dict[tuple[str, str], TaskId] = {}
+        self._told: dict[str, str] = {}
 
     def step(self, machine: Machine) -> None:  # noqa: ARG002 - the story is of all
+        self._read_on()
         for at, _, event in self._story.new:
             if event.kind != "submitted" or not isinstance(event, TaskEvent):
                 continue
@@ -130,5 +134,15 @@ class NeverDoubled:
                     f"entry {at} accepts {event.task} under key {key!r} of {self._keys[event.namespace, key]}",
                 )
 
+    def _read_on(self) -> None:
+        told = self._record.told
+        while self._read < len(told):
+            asked = told[self._read]
+            self._read += 1
+            if asked.do == "submit" and isinstance(asked.outcome, Done):
+                first = self._told.setdefault(asked.key, asked.outcome.value[0])
+                if first != asked.outcome.value[0]:
+                    raise Violation(self.name, f"key {asked.key} gave {first}, and later {asked.outcome.value[0]}")
+
     def end(self) -> None:
-        """Every acceptance has been judged."""
+        self._read_on()
