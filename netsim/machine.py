@@ -41,6 +41,8 @@ class Machine:
         self.kept_down = 0
         self.armed: str | None = None
         """The fault point at which its process dies, once."""
+        self.back_s = 0.0
+        """How long it stays down after that."""
         self.step_planned_at = NEVER
         self.held_inputs: list[tuple[Callable[[Peer], None], int]] = []
         self.failure: str | None = None

@@ -37,6 +37,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_entries: tuple[int, int] = (400, 400)
     keep_entries: tuple[int, int] = (20, 100)
     segment_bytes: tuple[int, int] = (32_768, 65_536)
+    turn_s: tuple[float, float] = (0.0, 0.002)
     conditions: Conditions = Conditions()
     """What does not vary."""
 
@@ -60,7 +61,7 @@ PROFILES = {
         Profile(name="compaction", faults=PLAIN, rate=(30.0, 50.0), snapshot_entries=_small(), keep_entries=(5, 30)),
         Profile(
             name="kill-anywhere",
-            faults={"kill_at": 8.0, "kill": 0.3, "twice": 0.5, "partition": 0.5},
+            faults={"kill_at": 8.0, "kill": 0.3, "twice": 0.5, "partition": 0.5, "handover": 0.3, "freeze": 0.3},
             always=("kill_at",),
             pace_s=(0.15, 0.5),
             snapshot_entries=_small(),
@@ -129,6 +130,16 @@ PROFILES = {
             keep_entries=(5, 20),
         ),
         Profile(name="pair", faults=PLAIN, peers=(2, 2), snapshot_entries=_small(), keep_entries=(5, 20)),
+        Profile(
+            name="forgotten",
+            faults={"wipe": 2.0, "kill": 1.0, "power": 0.5, "everybody_kill": 0.3, "partition": 0.5, "kill_at": 1.5},
+            always=("wipe",),
+            seconds=24.0,
+            rate=(6.0, 10.0),
+            pace_s=(1.0, 2.5),
+            snapshot_entries=_small(),
+            keep_entries=(3, 10),
+        ),
         Profile(name="four", faults={**PLAIN, "handover": 1.0}, peers=(4, 4), seconds=6.0),
         Profile(
             name="handover",

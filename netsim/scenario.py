@@ -22,6 +22,8 @@ class Conditions(_Data, frozen=True):
     delay_s: tuple[float, float] = (0.0001, 0.002)
     flush_s: tuple[float, float] = (0.0002, 0.001)
     run_s: tuple[float, float] = (0.001, 0.2)
+    turn_s: float = 0.0
+    """From the first input that a sleeping process gets until it has seen to it, and to all that came meanwhile."""
     history_flush_s: float = 0.02
     deadline_s: float = 5.0
     """Of every request."""

@@ -62,7 +62,7 @@ SMALL: dict[str, Small] = {
     "leftovers": Small(None, lambda draw: round(draw.between(0.05, 0.8), 3), to=True),
     "freeze": Small((0.1, 6.0)),
     "kill": Small((0.0, 2.0)),
-    "kill_at": Small((0.2, 2.0), lambda draw: _POINTS[draw.below(len(_POINTS))]),
+    "kill_at": Small((0.5, 5.0), lambda draw: _POINTS[draw.below(len(_POINTS))]),
     "power": Small((0.0, 2.0)),
     "torn": Small((0.0, 2.0)),
     "everybody_kill": Small((0.1, 2.0), of_all=True),
@@ -91,6 +91,7 @@ def draw(seed: int, profile: Profile) -> Scenario:
         snapshot_entries=_whole(dice, profile.snapshot_entries),
         keep_entries=_whole(dice, profile.keep_entries),
         segment_bytes=_whole(dice, profile.segment_bytes),
+        turn_s=round(dice.between(*profile.turn_s), 5),
     )
     rate = round(dice.between(*profile.rate), 1)
     return Scenario(

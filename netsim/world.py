@@ -106,6 +106,7 @@ class World(Ticking, Scoped):
 
     def _apply_conditions(self) -> None:
         given = self.conditions
+        self._turn_s = given.turn_s
         self.network.delay_s = given.delay_s
         self.network.datagrams = given.datagrams
         region = {peer: name for name, peers in sorted(given.regions.items()) for peer in peers}
@@ -240,11 +241,12 @@ class World(Ticking, Scoped):
         call(machine.peer)
 
     def touch(self, peer_id: PeerId) -> None:
-        """Something is given to this peer: step it at this very moment, once."""
+        """Something is given to this peer: it takes its turn, once for all that is given until then."""
         machine = self.machines[peer_id]
-        if machine.step_planned_at > self.now and machine.peer is not None and not machine.freezes:
-            machine.step_planned_at = self.now
-            self.after(0.0, self._step, machine, machine.life, self.now)
+        at = self.now + self._turn_s
+        if machine.step_planned_at > at and machine.peer is not None and not machine.freezes:
+            machine.step_planned_at = at
+            self.after(self._turn_s, self._step, machine, machine.life, at)
 
     def _step(self, machine: Machine, life: int, planned_at: float) -> None:
         peer = machine.peer
@@ -288,8 +290,11 @@ class World(Ticking, Scoped):
 
     def _died(self, killed: Killed) -> None:
         self.struck["kill_at"] += 1
+        machine = self.machines[killed.peer]
         self.trace.note(self.now, "killed_at", killed.peer, point=killed.point)
         self.kill(killed.peer)
+        self.keep_down(killed.peer)
+        self.after(machine.back_s, self.let_up, killed.peer)
 
     def kill(self, peer_id: PeerId) -> None:
         """kill -9."""

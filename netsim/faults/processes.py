@@ -136,22 +136,24 @@ class Twice(Kind):
 
 
 class KillAt(Kind):
-    """Dies at the fault point `amount`, when it next comes there; counted when that happens."""
+    """Dies at the fault point `amount`, if it comes there before this is over or another point takes its place, and is
+    back within a second; counted when that happens.
+    """
 
     tells_itself = True
 
     def strike(self, world: "World") -> End | None:
-        machines = [world.machines[peer] for peer in self.on(world) if world.machines[peer].armed is None]
-        if not isinstance(self.fault.amount, str):
+        machines = [world.machines[peer] for peer in self.on(world)]
+        point = self.fault.amount
+        if not isinstance(point, str):
             return None
         for machine in machines:
-            machine.armed = self.fault.amount
+            machine.armed, machine.back_s = point, self.draw.random()
 
         def disarm() -> None:
             for machine in machines:
-                machine.armed = None
-                if not machine.kept_down and machine.peer is None and machine.refused_folder is None:
-                    world.try_start(machine.id)
+                if machine.armed == point:
+                    machine.armed = None
 
         return disarm if machines else None
 
