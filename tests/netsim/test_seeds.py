@@ -2,24 +2,29 @@
 
 import pytest
 
-from quorate.netsim.runner import PROFILES, run
+from quorate.netsim.play import play, run
+from quorate.netsim.profiles import PROFILES
+from quorate.netsim.swarm import draw
 
-SEEDS = 6
+SEEDS = 20
 
 
+@pytest.mark.timeout(300)  # twenty clusters, one after the other
 @pytest.mark.parametrize("profile", sorted(PROFILES))
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_no_promise_breaks_on_this_seed(profile: str, seed: int) -> None:
+def test_no_promise_breaks_on_these_seeds(profile: str) -> None:
     """Nothing acknowledged is lost, nothing runs to a result twice, and once all is healed everything ends."""
-    report = run(seed, PROFILES[profile])
-    assert report.accepted > 0
-    assert report.faults > 0
+    struck = 0
+    for seed in range(SEEDS):
+        outcome = play(draw(seed, PROFILES[profile]))
+        assert outcome.violation is None, f"seed {seed}: {outcome.violation}"
+        assert outcome.report.accepted > 0
+        struck += sum(outcome.report.faults.values())
+    assert struck >= SEEDS, "hardly anything went wrong in these worlds: they show nothing"
 
 
 def test_the_same_seed_is_the_same_run() -> None:
     """A failing seed can be looked at again: every step of it comes back."""
-    first, again = run(1, PROFILES["plain"]), run(1, PROFILES["plain"])
-    assert first.digest == again.digest
+    assert run(1, PROFILES["anything"]).digest == run(1, PROFILES["anything"]).digest
 
 
 def test_another_seed_is_another_run() -> None:
