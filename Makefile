@@ -32,7 +32,8 @@ demo: venv ## thousands of orders, a killed leader, and books that balance
 up: venv ## the three peers of cluster.example.yaml, here
 	@$(BIN)/quorate up cluster.example.yaml
 
-soak: venv ## every test again and again with fresh random examples, for SOAK_S seconds (600) or until one fails
+soak: venv ## new seeds for SOAK_S seconds (600), crash states, then every test with fresh random examples for as long
+	@$(BIN)/quorate netsim soak --seconds $(SOAK_S)
 	@end=$$(( $$(date +%s) + $(SOAK_S) )); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do $(BIN)/python -m pytest -x -q --hypothesis-profile=soak || exit 1; done
 

@@ -90,11 +90,31 @@ def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
     for layer in LAYERS:
         expected |= {f"quorate/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / layer).rglob("*.py")}
     assert {name for name in packed if name.endswith((".py", "py.typed"))} == expected
+    data = {path for path in (ROOT / "netsim").rglob("*.*") if path.suffix in (".yaml", ".txt", ".html", ".css", ".js")}
+    assert data
+    assert {f"quorate/{path.relative_to(ROOT).as_posix()}" for path in data} <= packed
 
 
 def test_every_module_of_the_wheel_can_be_imported_away_from_the_checkout(installed: Path) -> None:
     names = run(installed / "bin" / "python", "-c", IMPORT_EVERYTHING, cwd=installed).split()
     assert {f"quorate.{layer}" for layer in LAYERS} <= set(names)
+
+
+def test_the_wheel_simulates_a_cluster_and_draws_it(installed: Path) -> None:
+    """Nothing of it needs the tests, or a tool of theirs."""
+    told = run(
+        installed / "bin" / "quorate",
+        "netsim",
+        "replay",
+        "0",
+        "--profile",
+        "alone",
+        "--html",
+        "run.html",
+        cwd=installed,
+    )
+    assert "a becomes leader of term 1" in told
+    assert (installed / "run.html").read_text().startswith("<!doctype html>")
 
 
 def test_the_command_of_the_wheel_explains_itself(installed: Path) -> None:

@@ -36,7 +36,7 @@ COMMANDS = {
     "drain": "later",
     "snapshot": "later",
     "recover": "later",
-    "netsim": "later",
+    "netsim": "netsim",
 }
 """Name of a command -> module it stands in, which is imported when the command is asked for."""
 
@@ -59,7 +59,7 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"auto_envvar_prefix": "QUORATE", "help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 usage or refused, 2 cannot connect, 3 not found, 4 conflict, 5 no quorum, 6 unknown, "
-    "7 the awaited task did not succeed.",
+    "7 the awaited task did not succeed, or a simulation found a broken promise.",
 )
 @common_options
 @click.version_option(package_name="quorate", prog_name="quorate")

@@ -1,7 +1,7 @@
 """How the command ends: exit codes, and errors in two sentences.
 
 Law: 0 done, 1 usage or refused, 2 cannot connect, 3 not found, 4 conflict, 5 no quorum, 6 unknown, 7 the awaited task
-did not succeed.
+did not succeed, or a simulation found a broken promise.
 """
 
 from enum import IntEnum

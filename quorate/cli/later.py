@@ -35,5 +35,4 @@ COMMANDS = {
     "drain": not_built("drain", "Let a peer finish and take nothing new."),
     "snapshot": not_built("snapshot", "Save, inspect and restore snapshots."),
     "recover": not_built("recover", "Go on after the loss of a majority."),
-    "netsim": not_built("netsim", "Run the cluster in a simulated world."),
 }
