@@ -17,7 +17,7 @@ class Checks:
         world.watchers.append(self._watch.step)
 
     def settled(self) -> None:
-        """Once all replicas are equal."""
+        """Once all replicas are equal, or should be."""
         self._watch.end()
 
     def end(self) -> None:

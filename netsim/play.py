@@ -99,6 +99,7 @@ def _play(world: World, scenario: Scenario, clients: Clients, checks: Checks) ->
     within = world.now + HEAL_WITHIN_S
     while what := unsettled(world, clients):
         if world.now > within:
+            checks.settled()
             raise Violation("progress", f"not settled {HEAL_WITHIN_S:g} s after healing: {what}")
         world.run(LOOK_S)
     world.trace.note(world.now, "settled")

@@ -47,9 +47,10 @@ class LeaderCompleteness:
         if now.role != "leader" or (now.term, machine.id) in self._looked_at:
             return
         self._looked_at.add((now.term, machine.id))
-        log = self._logs.of[machine.id]
+        assert now.peer is not None
+        log, reaches = self._logs.of[machine.id], now.peer.raft.last_index
         for index, committed in self._commits.committed.items():
-            if committed.in_term <= now.term and not log.holds(index, committed.term):
+            if committed.in_term <= now.term and not (index <= reaches and log.holds(index, committed.term)):
                 raise Violation(
                     self.name,
                     f"{machine.id} leads in term {now.term} without entry {index} of term {committed.term}, which was "

@@ -8,7 +8,7 @@ from quorate.netsim.checkers.checker import Looks
 from quorate.netsim.machine import Machine
 from quorate.netsim.violation import Violation
 from quorate.netsim.world import World
-from quorate.scheduling.task import ENDED, TaskId
+from quorate.scheduling.task import ENDED, Task, TaskId
 
 HEAL_WITHIN_S = 60.0
 """Virtual seconds from the end of the last fault."""
@@ -83,7 +83,7 @@ class HistoriesEqual(Settling):
     def end(self) -> None:
         """Every peer tells the same of what has ended, row by row, and no key belongs to two tasks."""
         super().end()
-        told: dict[int, tuple[TaskId, str, int, bytes | None]] = {}
+        told: dict[int, Task] = {}
         keys: dict[tuple[str, str], TaskId] = {}
         for machine in self._world.live():
             assert machine.peer is not None
@@ -93,10 +93,19 @@ class HistoriesEqual(Settling):
                 row = rows.get(end)
                 if row is None:
                     raise Violation(self.name, f"{machine.id} has no row of end {end} in its history")
-                said = (row.id, str(row.state), row.fence, row.result)
-                if told.setdefault(end, said) != said:
-                    raise Violation(self.name, f"end {end} is {said} on {machine.id} and {told[end]} elsewhere")
+                first = told.setdefault(end, row)
+                if first != row:
+                    raise Violation(self.name, f"{machine.id} tells another end {end}: {_difference(first, row)}")
                 if row.key and keys.setdefault((row.namespace, row.key), row.id) != row.id:
                     raise Violation(
                         self.name, f"key {row.key} belongs to {keys[row.namespace, row.key]} and to {row.id}"
                     )
+
+
+def _difference(first: Task, row: Task) -> str:
+    """The first field in which they differ."""
+    for field in row.__struct_fields__:
+        one, other = getattr(first, field), getattr(row, field)
+        if one != other:
+            return f"{field} of {row.id} is {other!r}, on others {one!r}"
+    return ""

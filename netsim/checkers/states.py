@@ -17,7 +17,7 @@ from quorate.netsim.machine import Machine
 from quorate.netsim.violation import Violation
 from quorate.netsim.world import World
 
-DUMP_EVERY = 1_000
+DUMP_EVERY = 500
 """Entries between two full comparisons."""
 KEPT = 200_000
 """Indexes whose hash is remembered."""

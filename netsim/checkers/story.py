@@ -5,6 +5,7 @@ same. What came to a peer inside a snapshot it does not tell.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from quorate.consensus.events import Event, TaskEvent
 from quorate.consensus.reactor import Stamped
@@ -26,6 +27,10 @@ def gist(event: Event) -> Told:
     return event.kind, event.peer, event.incarnation, ""
 
 
+def _index(stamped: Stamped) -> int:
+    return stamped.at
+
+
 class Story:
     name = "equal_events"
     looks = Looks.EVERY_STEP
@@ -43,13 +48,15 @@ class Story:
     def step(self, machine: Machine) -> None:
         now = self._progress.now
         if now.new_life and now.peer is not None:
-            now.peer.subscribe(None, self._sink_of(machine.id))
+            # From its start on: a new life may have applied what is in its log within its first step.
+            now.peer.subscribe((0, 0), self._sink_of(machine.id))
         if self.new:
             self.new = []
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for peer, events in waiting:
-                self._take(peer, events)
+                for _, entry in groupby(events, key=_index):
+                    self._take(peer, list(entry))
 
     def _sink_of(self, peer: str) -> Callable[[Sequence[Stamped]], None]:
         """What a peer tells is judged after its step: nothing is raised through its own code."""

@@ -15,7 +15,7 @@ from quorate.netsim.violation import Violation
 from quorate.scheduling.task import ENDED, Task, TaskId
 
 EVERY = 4
-"""One in so many accepted tasks is waited for, on the peer that was seen to accept it and on the next that steps."""
+"""One in so many accepted tasks is waited for, on every peer."""
 
 
 class WaitersWoken:
@@ -28,30 +28,37 @@ class WaitersWoken:
         self._number = 0
         self._waits: dict[str, dict[TaskId, int]] = {}
         """How often each waiter was called, by machine."""
-        self._wanted: list[TaskId] = []
+        self._wanted: list[tuple[int, TaskId]] = []
+        """With the entry that accepted it."""
+        self._asked: dict[str, int] = {}
+        """How many of those have been looked at, by machine."""
 
     def step(self, machine: Machine) -> None:
         now = self._progress.now
-        peer = now.peer
-        if peer is None:
-            return
         if now.new_life or machine.id not in self._waits:
             self._waits[machine.id] = {}
+            self._asked[machine.id] = len(self._wanted)
         waits = self._waits[machine.id]
         if waits and now.applied != now.applied_before:
             self._judge(machine, waits)
-        wanted, self._wanted = self._wanted, []
-        for _, _, event in self._story.new:
+        for at, _, event in self._story.new:
             if event.kind == "submitted" and isinstance(event, TaskEvent):
                 self._number += 1
                 if self._number % EVERY == 0:
-                    wanted.append(event.task)
-                    self._wanted.append(event.task)
-        for task in wanted:
-            live = peer.machine.tasks.get(task)
-            if live is not None and task not in waits:
+                    self._wanted.append((at, event.task))
+        self._wait(machine, waits)
+
+    def _wait(self, machine: Machine, waits: dict[TaskId, int]) -> None:
+        """For what this peer has come to know."""
+        now, asked = self._progress.now, self._asked[machine.id]
+        assert now.peer is not None
+        while asked < len(self._wanted) and self._wanted[asked][0] <= now.applied:
+            task = self._wanted[asked][1]
+            asked += 1
+            if task in now.peer.machine.tasks:
                 waits[task] = 0
-                peer.wait(task, self._woken(waits, task))
+                now.peer.wait(task, self._woken(waits, task))
+        self._asked[machine.id] = asked
 
     @staticmethod
     def _woken(waits: dict[TaskId, int], task: TaskId) -> Callable[[Task], None]:

@@ -1,0 +1,1 @@
+"""Checkers of the virtual world: sound runs are silent, planted mistakes are seen."""
