@@ -5,6 +5,7 @@ Laws:
 - A run that ends in an error of the simulator itself is a failure too: nothing that went wrong counts as passed.
 """
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -98,7 +99,7 @@ def run(
         yield from map(judging, jobs)
         return
     coming = iter(jobs)
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_leave_interrupts_to_the_first)
     try:
         waiting: deque[Future[Verdict]] = deque(pool.submit(judging, job) for job in islice(coming, processes * AHEAD))
         while waiting:
@@ -106,6 +107,11 @@ def run(
             waiting.extend(pool.submit(judging, job) for job in islice(coming, 1))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_first() -> None:
+    """Ctrl-C goes to all processes of a terminal; the one that gave us the runs decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Row(msgspec.Struct):

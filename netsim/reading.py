@@ -141,6 +141,9 @@ def _conditions(conditions: Conditions) -> Iterator[Wrong]:
         yield from _bounds(f"conditions.{name}", most, least, MAX_DELAY_S)
     yield from _bounds("conditions.history_flush_s", conditions.history_flush_s, 0.0, MAX_DELAY_S)
     yield from _bounds("conditions.deadline_s", conditions.deadline_s, 0.001, MAX_DELAY_S)
+    yield from _bounds("conditions.turn_s", conditions.turn_s, 0.0, MAX_DELAY_S)
+    for name, added in conditions.region_delay_s.items():
+        yield from _bounds(f"conditions.region_delay_s.{name}", added, 0.0, MAX_DELAY_S)
     yield from _bounds("conditions.drift", conditions.drift, 0.0, 0.5)
     for name in ("snapshot_entries", "keep_entries", "pending_ops", "segment_bytes"):
         yield from _bounds(f"conditions.{name}", getattr(conditions, name), 1, 1 << 40)

@@ -23,7 +23,7 @@ MOMENTS: tuple[str, ...] = (
     "handover",
     "overload",
 )
-MOMENTS += ("kill_at", "bit_rot", "disk_error")
+MOMENTS += ("kill_at", "power_at", "bit_rot", "disk_error")
 """Kinds whose end says nothing, or is seen by somebody starting."""
 
 

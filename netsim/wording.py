@@ -42,6 +42,7 @@ FAULTS = {
     "kill": "{on} down (kill -9)",
     "kill_at": "{on} is to die when it comes to {amount}",
     "power": "power of {on} fails",
+    "power_at": "power of {on} is to fail when it comes to {amount}",
     "torn": "power of {on} fails in the middle of a write",
     "everybody_kill": "all peers are killed at once",
     "everybody_power": "the whole site loses power",

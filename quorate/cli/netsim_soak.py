@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS = 600.0
 CRASH_STATES = 10_000
+TELL_EVERY = 100
 COLUMNS = ("commit", "profile", "seeds", "bad", "first_bad", "virtual_s")
 
 
@@ -58,8 +59,11 @@ def soak(
     of = commit or commit_here()
     until = time.monotonic() + seconds
     bad = None
-    for verdict, _ in soaking.soak(place, of, jobs, lambda: time.monotonic() < until, names):
+    verdicts = soaking.soak(place, of, jobs, lambda: time.monotonic() < until, names)
+    for number, (verdict, _) in enumerate(verdicts, 1):
         bad = verdict if verdict.bad else None
+        if number % TELL_EVERY == 0:
+            click.echo(f"{number} seeds played, {max(0.0, until - time.monotonic()):.0f} s to go", err=True)
     if bad is None:
         _crash(place, of, crash_states)
     soaked = soaking.load(place)
