@@ -102,7 +102,9 @@ class Submitter:
             reply(Refused("unknown_dependency", detail, "after"), 0)
             return
         if not looked.fresh:
-            reply(Done([looked.repeated[task.id] for task in tasks]), self._peer.machine.index)
+            # History may know more than the state, which after a restart begins at a snapshot.
+            reflects = max(self._peer.machine.index, self._peer.ports.history.readable_index())
+            reply(Done([looked.repeated[task.id] for task in tasks]), reflects)
             return
 
         def answered(outcome: Outcome, index: int) -> None:

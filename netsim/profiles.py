@@ -37,7 +37,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_entries: tuple[int, int] = (400, 400)
     keep_entries: tuple[int, int] = (20, 100)
     segment_bytes: tuple[int, int] = (32_768, 65_536)
-    turn_s: tuple[float, float] = (0.0, 0.002)
+    turn_s: tuple[float, float] = (0.0, 0.004)
     conditions: Conditions = Conditions()
     """What does not vary."""
 
@@ -70,8 +70,8 @@ PROFILES = {
         ),
         Profile(
             name="power",
-            faults={"power": 2.0, "torn": 1.5, "everybody_power": 0.5, "kill": 0.3, "partition": 0.5, "kill_at": 1.0},
-            always=("power", "torn"),
+            faults={"power": 2.0, "torn": 1.5, "everybody_power": 0.5, "kill": 0.3, "partition": 0.5, "power_at": 3.0},
+            always=("power", "torn", "power_at"),
             snapshot_entries=(60, 300),
             segment_bytes=(8_192, 65_536),
         ),
@@ -123,8 +123,8 @@ PROFILES = {
         ),
         Profile(
             name="alone",
-            faults={"kill": 1.0, "power": 1.0, "torn": 1.0, "freeze": 0.3, "kill_at": 1.5, "disk_slow": 0.5},
-            always=("power",),
+            faults={"kill": 1.0, "power": 1.0, "torn": 1.0, "freeze": 0.3, "power_at": 3.0, "disk_slow": 0.5},
+            always=("power", "power_at"),
             peers=(1, 1),
             snapshot_entries=_small(),
             keep_entries=(5, 20),
@@ -185,6 +185,7 @@ PROFILES = {
                 "torn": 0.3,
                 "everybody_power": 0.2,
                 "kill_at": 1.0,
+                "power_at": 0.7,
                 "twice": 0.4,
                 "rolling": 0.3,
                 "leftovers": 0.5,

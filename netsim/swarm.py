@@ -64,6 +64,7 @@ SMALL: dict[str, Small] = {
     "kill": Small((0.0, 2.0)),
     "kill_at": Small((0.5, 5.0), lambda draw: _POINTS[draw.below(len(_POINTS))]),
     "power": Small((0.0, 2.0)),
+    "power_at": Small((0.5, 5.0), lambda draw: _POINTS[draw.below(len(_POINTS))]),
     "torn": Small((0.0, 2.0)),
     "everybody_kill": Small((0.1, 2.0), of_all=True),
     "everybody_power": Small((0.1, 2.0), of_all=True),

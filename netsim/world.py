@@ -289,10 +289,10 @@ class World(Ticking, Scoped):
     # --- power and processes
 
     def _died(self, killed: Killed) -> None:
-        self.struck["kill_at"] += 1
         machine = self.machines[killed.peer]
         self.trace.note(self.now, "killed_at", killed.peer, point=killed.point)
-        self.kill(killed.peer)
+        self.struck["power_at" if machine.dies_by_power else "kill_at"] += 1
+        (self.lose_power if machine.dies_by_power else self.kill)(killed.peer)
         self.keep_down(killed.peer)
         self.after(machine.back_s, self.let_up, killed.peer)
 

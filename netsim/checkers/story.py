@@ -39,7 +39,8 @@ class Story:
         self._progress = progress
         self._waiting: list[tuple[str, Sequence[Stamped]]] = []
         self._told: dict[int, list[Told]] = {}
-        self._upto = 0
+        self.upto = 0
+        """The last entry that was told."""
         self.new: list[Stamped] = []
         """What this step has added, in the order of the log."""
         self.accepted: dict[TaskId, int] = {}
@@ -64,8 +65,8 @@ class Story:
 
     def _take(self, peer: str, events: Sequence[Stamped]) -> None:
         index = events[0].at
-        if index > self._upto:
-            self._upto = index
+        if index > self.upto:
+            self.upto = index
             self._told[index] = [gist(stamped.event) for stamped in events]
             if len(self._told) > KEPT:
                 del self._told[next(iter(self._told))]

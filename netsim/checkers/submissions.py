@@ -32,6 +32,9 @@ class AcceptedKept:
         self._read = 0
         self._accepted: dict[TaskId, int] = {}
         """The entry that accepted it, or the first that is known to have it."""
+        self._untold: list[tuple[TaskId, int, str]] = []
+        """Acknowledged by a process that died before it told of the entry: another has to. With that entry, and what
+        to say if nobody does."""
         self._to_look_at: set[str] = set()
 
     def step(self, machine: Machine) -> None:
@@ -45,6 +48,8 @@ class AcceptedKept:
 
     def _read_on(self) -> None:
         told = self._record.told
+        if self._untold:
+            self._ask_again()
         while self._read < len(told):
             asked = told[self._read]
             self._read += 1
@@ -55,9 +60,24 @@ class AcceptedKept:
         for value in done.value:
             task = TaskId(value)
             entry = self._story.accepted.get(task)
-            if entry is None or 0 < index < entry:
-                raise Violation(self.name, f"{peer} acknowledged {key!r} as {task} at {index}; no entry accepts it")
-            self._accepted[task] = entry
+            what = f"{peer} acknowledged {key!r} as {task} at {index}; no entry accepts it"
+            if entry is None and index > self._story.upto:
+                self._untold.append((task, index, what))
+            elif entry is None or 0 < index < entry:
+                raise Violation(self.name, what)
+            else:
+                self._accepted[task] = entry
+
+    def _ask_again(self) -> None:
+        untold, self._untold = self._untold, []
+        for task, index, what in untold:
+            entry = self._story.accepted.get(task)
+            if entry is not None and entry <= index:
+                self._accepted[task] = entry
+            elif index > self._story.upto:
+                self._untold.append((task, index, what))
+            else:
+                raise Violation(self.name, what)
 
     def _look(self, peer: Peer) -> None:
         reached = peer.machine.index
@@ -67,6 +87,8 @@ class AcceptedKept:
 
     def end(self) -> None:
         self._read_on()
+        for _, _, what in self._untold:
+            raise Violation(self.name, what)
         for machine in self._world.live():
             assert machine.peer is not None
             self._look(machine.peer)

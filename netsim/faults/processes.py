@@ -141,6 +141,7 @@ class KillAt(Kind):
     """
 
     tells_itself = True
+    by_power = False
 
     def strike(self, world: "World") -> End | None:
         machines = [world.machines[peer] for peer in self.on(world)]
@@ -149,6 +150,7 @@ class KillAt(Kind):
             return None
         for machine in machines:
             machine.armed, machine.back_s = point, self.draw.random()
+            machine.dies_by_power = self.by_power
 
         def disarm() -> None:
             for machine in machines:
@@ -156,6 +158,12 @@ class KillAt(Kind):
                     machine.armed = None
 
         return disarm if machines else None
+
+
+class PowerAt(KillAt):
+    """As `kill_at`, and what was not flushed at that moment is there or not."""
+
+    by_power = True
 
 
 class Freeze(Kind):

@@ -22,6 +22,7 @@ KINDS: dict[str, type[Kind]] = {
     "kill": processes.Kill,
     "kill_at": processes.KillAt,
     "power": processes.Power,
+    "power_at": processes.PowerAt,
     "torn": processes.Torn,
     "everybody_kill": processes.EverybodyKill,
     "everybody_power": processes.EverybodyPower,

@@ -15,9 +15,11 @@ class Asked:
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
         self.answers = 0
+        self.index = 0
+        """Of the log, which the answer reflects."""
 
-    def __call__(self, outcome: Outcome, _index: int) -> None:
-        self.outcome = outcome
+    def __call__(self, outcome: Outcome, index: int) -> None:
+        self.outcome, self.index = outcome, index
         self.answers += 1
 
     @property

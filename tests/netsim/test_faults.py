@@ -22,7 +22,7 @@ TO = ("partial", "one_way", "drop", "half_open", "stall", "slow_link", "leftover
 @pytest.mark.parametrize("do", sorted(KINDS))
 def test_a_cluster_survives_each_kind_alone(do: str) -> None:
     """It strikes, is over, and everything ends as it should."""
-    amount = "flush.submit" if do == "kill_at" else None
+    amount = "flush.submit" if do in ("kill_at", "power_at") else None
     on, to = PEERS.get(do, ("b",)), ("c",) if do in TO else ()
     fault = Fault(at=2.5, do=do, on=on, to=to, for_s=1.0, amount=amount)
     conditions = Conditions(turn_s=0.001)

@@ -15,7 +15,7 @@ from quorate.netsim.network import Port
 from quorate.netsim.world import World
 from quorate.scheduling.task import Attempt, Succeeded, Task, TaskId
 from tests.consensus.machine.log import Log, id_of, new
-from tests.netsim.cluster import cluster, leader_id, others, running, submit
+from tests.netsim.cluster import answered, cluster, ended_everywhere, leader_id, others, running, submit
 
 
 def test_a_wiped_peer_is_never_given_the_answers_of_its_earlier_life() -> None:
@@ -60,6 +60,24 @@ def test_a_task_is_running_when_its_submission_is_answered_on_an_idle_cluster() 
         assert world.run_until(asked.is_answered, 5.0)
         assert running(world, peer_id).attempts.held == 1, f"{peer_id} was told of its task before it had claimed it"
         world.run(2.0)
+
+
+def test_a_repetition_answered_from_history_tells_an_index_at_which_the_task_is_there() -> None:
+    """After a restart the state begins at a snapshot, and history knows what has ended since: an answer out of it
+    reflects more than the state does.
+    """
+    world = cluster(seed=24, peers=1)
+    first = submit(world, "a", key="k", digest=b"d" * 16)
+    assert answered(world, first)
+    assert world.run_until(ended_everywhere(world, first.task), 10.0)
+    world.run(1.0)
+    world.kill("a")
+    world.start("a")
+    assert running(world, "a").find(first.task) is not None, "only history answers here, and it does not"
+    again = submit(world, "a", key="k", digest=b"d" * 16)
+    assert answered(world, again)
+    assert again.task == first.task
+    assert again.index >= first.index > 0
 
 
 class Started:
