@@ -88,7 +88,7 @@ def play(scenario: Scenario, *, trace: Trace | None = None, observers: Sequence[
 def _play(world: World, scenario: Scenario, clients: Clients, checks: Checks) -> None:
     clients.plan(scenario.operations)
     for fault in scenario.faults:
-        world.after(fault.at, world.strike, fault)
+        world.plan(fault)
     for peer in world.ids:
         world.try_start(peer)
     if not scenario.faults and not world.run_until(lambda: world.leader() is not None, LEADER_WITHIN_S):

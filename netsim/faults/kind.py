@@ -30,7 +30,7 @@ class Kind(ABC):
 
     def on(self, world: "World") -> list[PeerId]:
         """Whom it hits, roles taken as they are now; all, if it names nobody."""
-        return resolve(world, self.fault.on, ()) if self.fault.on else list(world.ids)
+        return resolve(world, self.fault.on, []) if self.fault.on else list(world.ids)
 
     def to(self, world: "World") -> list[PeerId]:
         """The other side; everybody else, if it names nobody."""

@@ -58,7 +58,7 @@ class Rule:
         end, self._end = self._end, None
         if end is None:
             return
-        self._world.trace.note(self._world.now, "fault_over", **facts(self._fault, self._number))
+        self._world.trace.note(self._world.now, "fault_over", "", **facts(self._fault, self._number))
         end()
 
 
@@ -78,7 +78,7 @@ def strike(world: "World", fault: Fault, number: int) -> Rule | None:
     """Now. None: there was nothing to strike. Raises KeyError for a kind that is none."""
     place = f"fault {fault.at!r} {fault.do} {','.join(fault.on)} {','.join(fault.to)}"
     kind = KINDS[fault.do](fault, world.stream(place))
-    world.trace.note(world.now, "fault", **facts(fault, number))
+    world.trace.note(world.now, "fault", "", **facts(fault, number))
     end = kind.strike(world)
     if end is None:
         return None

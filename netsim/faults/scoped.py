@@ -35,6 +35,14 @@ class Scoped:
                 world.after(fault.for_s, rule.end)
         return rule
 
+    def plan(self, fault: Fault) -> None:
+        """It strikes at `fault.at`."""
+
+        def now() -> None:
+            self.strike(fault)
+
+        cast("World", self).after(fault.at - self.now, now)
+
     def end_faults(self) -> None:
         """All that are in force."""
         rules, self._rules = self._rules, []

@@ -5,7 +5,7 @@ import pytest
 
 from quorate.consensus.commands import Done, Refused, SessionInfo
 from quorate.consensus.peer import Peer
-from quorate.netsim.runner import STUBS_GONE_S
+from quorate.netsim.play import STUBS_GONE_S
 from quorate.netsim.world import HANDLERS, PLACES, Machine, World
 from quorate.scheduling.hlc import wall_ms_of
 from quorate.scheduling.task import NewTask, Retry, State, Succeeded
