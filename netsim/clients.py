@@ -7,12 +7,12 @@ Laws:
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal
 
 from quorate.consensus.commands import Cancel, Done, Outcome, Refused
 from quorate.consensus.peer import Peer
 from quorate.consensus.ports import PeerId
-from quorate.netsim.checkers.record import Asked, Record
+from quorate.netsim.checkers.record import Asked, Entry, Record, Value
 from quorate.netsim.clock import SeededEntropy
 from quorate.netsim.faults.kind import resolve
 from quorate.netsim.flow import submission
@@ -26,24 +26,6 @@ SLACK_S = 1.0
 TRIES = 100
 """After the load has ended; before, without end."""
 FINAL_REFUSALS = ("key_reused", "unknown_dependency", "too_large")
-
-Value = str | int | None | tuple[str, ...]
-
-
-class Entry(NamedTuple):
-    """A line of the history. `process`: one request each. `type`: invoke, ok (told so), fail (surely not done), info
-    (not known). `f`: submit, cancel, retry, read, look, list. `key`: of the submission spoken of.
-
-    `value`: of a submission the id of its first task (when asked: the id it would get); of a look `(id, state)`, the
-    state "" where there is no such task; of a read the log index; of a list the ids found.
-    """
-
-    process: int
-    type: str
-    f: str
-    key: str
-    value: Value
-    time: float
 
 
 class Request:
@@ -73,7 +55,6 @@ class Clients:
         self._deadline_s = world.conditions.deadline_s
         self._running = True
         self._asked: set[str] = set()
-        self.history: list[Entry] = []
         self.record = Record()
         self.accepted: dict[str, TaskId] = {}
         """By key, the first task of each submission that was acknowledged."""
@@ -188,7 +169,7 @@ class Clients:
 
         def found(_index: int) -> Value:
             record = peer.find(task)
-            return (str(task), str(record.state) if record is not None else "")
+            return (str(task), "", 0) if record is None else (str(task), str(record.state), record.fence)
 
         self._at_index(request, peer, deadline, found)
 
@@ -254,7 +235,7 @@ class Clients:
 
     def _invoked(self, request: Request, value: Value) -> None:
         world, operation = self._world, request.operation
-        self.history.append(Entry(request.number, "invoke", operation.do, operation.key, value, world.now))
+        self.record.history.append(Entry(request.number, "invoke", operation.do, operation.key, value, world.now))
         world.trace.note(
             world.now,
             "invoke",
@@ -265,9 +246,9 @@ class Clients:
             key=operation.key,
         )
 
-    def _told(self, request: Request, kind: str, value: Value, outcome: str) -> None:
+    def _told(self, request: Request, kind: Literal["ok", "fail", "info"], value: Value, outcome: str) -> None:
         world, operation = self._world, request.operation
-        self.history.append(Entry(request.number, kind, operation.do, operation.key, value, world.now))
+        self.record.history.append(Entry(request.number, kind, operation.do, operation.key, value, world.now))
         detail = value if isinstance(value, str) else ""
         world.trace.note(
             world.now,

@@ -6,13 +6,6 @@ that it is seen to catch (`tests/netsim/checkers/test_planted.py`).
 
 from quorate.netsim.checkers.answers import AnsweredOnce
 from quorate.netsim.checkers.attempts import OneHolder, RisingFences
-from quorate.netsim.checkers.before import (
-    SafetyChecker,
-    Violation,
-    check_fences,
-    check_histories,
-    check_one_result,
-)
 from quorate.netsim.checkers.checker import Checker
 from quorate.netsim.checkers.claiming import ClaimedInTime
 from quorate.netsim.checkers.commits import Commits, FlushedMajority
@@ -72,11 +65,7 @@ __all__ = [
     "HEAL_WITHIN_S",
     "Checker",
     "Record",
-    "SafetyChecker",
-    "Violation",
+    "TasksEnd",
     "Watch",
-    "check_fences",
-    "check_histories",
-    "check_one_result",
     "standard",
 ]

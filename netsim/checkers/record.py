@@ -4,8 +4,28 @@ Law: append-only. A request that is answered again is told again, so that it can
 the peer that was asked.
 """
 
+from typing import Literal, NamedTuple
+
 from quorate.consensus.commands import Outcome
 from quorate.scheduling.task import TaskId
+
+Value = str | int | None | tuple[str | int, ...]
+
+
+class Entry(NamedTuple):
+    """A line of the history. `process`: one request each. `type`: invoke, ok (told so), fail (surely not done), info
+    (not known). `f`: submit, cancel, retry, read, look, list. `key`: of the submission spoken of.
+
+    `value`: of a submission the id of its first task (when asked: the id it would get); of a look `(id, state, fence)`,
+    the state "" where there is no such task; of a read the log index; of a list the ids found.
+    """
+
+    process: int
+    type: Literal["invoke", "ok", "fail", "info"]
+    f: str
+    key: str
+    value: Value
+    time: float
 
 
 class Asked:
@@ -48,6 +68,8 @@ class Record:
         """In the order of answers."""
         self.reads: list[Read] = []
         """In the order of answers; those without one are not here."""
+        self.history: list[Entry] = []
+        """All of it as clients saw it, in order."""
 
     def ask(self, peer: str, life: int, do: str, key: str, deadline: float) -> Asked:
         """`deadline`: monotonic second of the peer's clock."""

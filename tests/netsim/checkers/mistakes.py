@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from quorate.consensus import journal_recovery, lookup
-from quorate.consensus.commands import Applied, Done, Finish, Outcome, RenewSession
+from quorate.consensus.commands import Applied, Cancel, Done, Finish, Outcome, RenewSession
 from quorate.consensus.events import Event
 from quorate.consensus.frames import Append, RequestVote
 from quorate.consensus.journal import Journal
@@ -247,6 +247,17 @@ def answer_before_it_is_applied(patch: Patch) -> None:
                 self.applied(pending.number, Done([task[0] for task in command[1]]), 0)
 
     patch.setattr(Proposer, "sent", sent_and_done)
+
+
+def say_cancelled_of_what_had_ended(patch: Patch) -> None:
+    """A cancellation that comes too late is told as done."""
+    cancel = machine_attempts.cancel
+
+    def cancel_anything(store: Store, command: Cancel) -> Applied:
+        cancel(store, command)
+        return Done()
+
+    patch.setitem(machine_apply._APPLY, Cancel, cancel_anything)
 
 
 def tell_unknown_as_refused(patch: Patch) -> None:
