@@ -76,7 +76,7 @@ class Faults:
 
     async def heal(self) -> None:
         """Every link open, every peer running, every limit lifted."""
-        await self._cluster.links.lift(self._laid)
+        await self._cluster.net.ways.lift(self._laid)
         self._laid.clear()
         for peer in self._cluster.peers:
             if peer in self._cluster.processes.frozen:
@@ -153,43 +153,45 @@ class Faults:
     # --- links -------------------------------------------------------------------------------------------------------
 
     async def _partition(self, fault: Fault) -> None:
-        rule = Reset() if fault.amount == "reset" else Hold()
-        how = "connections refused" if fault.amount == "reset" else "in silence"
+        refused = fault.amount == "reset" and self._cluster.net.refuses
+        rule, how = (Reset(), "connections refused") if refused else (Hold(), "in silence")
         ones, others = self._sides(fault)
         words = f"{self._named(ones)} | {self._named(others)} cut for {fault.for_s:.1f} s, {how}"
         struck = self._tally.struck(fault, words, ones, others)
-        await self._for_a_while(fault, struck, await self._cluster.links.lay(both_ways(ones, others), rule))
+        await self._for_a_while(fault, struck, await self._cluster.net.ways.lay(both_ways(ones, others), rule))
 
     async def _partition_one_way(self, fault: Fault) -> None:
         sources, targets = self._sides(fault)
         pairs: list[Pair] = [(source, target) for source in sources for target in targets]
         words = f"nothing arrives from {self._named(sources)} at {self._named(targets)} for {fault.for_s:.1f} s"
         struck = self._tally.struck(fault, words, sources, targets)
-        await self._for_a_while(fault, struck, await self._cluster.links.hold_one_way(pairs))
+        await self._for_a_while(fault, struck, await self._cluster.net.ways.hold_one_way(pairs))
 
     async def _slow(self, fault: Fault) -> None:
         ones, others = self._sides(fault)
         delay_s = float(fault.amount or 0.0)
         words = f"{self._named(ones)} <-> {self._named(others)} {delay_s * 1000:.0f} ms late for {fault.for_s:.1f} s"
         struck = self._tally.struck(fault, words, ones, others)
-        await self._for_a_while(fault, struck, await self._cluster.links.lay(both_ways(ones, others), Delay(delay_s)))
+        await self._for_a_while(
+            fault, struck, await self._cluster.net.ways.lay(both_ways(ones, others), Delay(delay_s))
+        )
 
     async def _narrow(self, fault: Fault) -> None:
         ones, others = self._sides(fault)
         rate = float(fault.amount or 0.0)
         words = f"{self._named(ones)} <-> {self._named(others)} {rate / 1000:.0f} kB/s for {fault.for_s:.1f} s"
         struck = self._tally.struck(fault, words, ones, others)
-        await self._for_a_while(fault, struck, await self._cluster.links.lay(both_ways(ones, others), Narrow(rate)))
+        await self._for_a_while(fault, struck, await self._cluster.net.ways.lay(both_ways(ones, others), Narrow(rate)))
 
     async def _drop(self, fault: Fault) -> None:
         ones, others = self._sides(fault)
-        self._cluster.links.drop(both_ways(ones, others))
+        self._cluster.net.ways.drop(both_ways(ones, others))
         self._tally.over(self._tally.struck(fault, f"all connections of {self._named(ones)} broken once", ones, others))
 
     async def _for_a_while(self, fault: Fault, struck: Facts, laid: list[Laid]) -> None:
         self._laid += laid
         await asyncio.sleep(fault.for_s or 0.0)
-        await self._cluster.links.lift(laid)
+        await self._cluster.net.ways.lift(laid)
         self._laid = self._laid[len(laid) :]  # one at a time in this lane
         self._tally.over(struck)
 

@@ -1,7 +1,7 @@
-"""A cluster of this run's own: its folder, its files, its processes, its links.
+"""A cluster of this run's own: its folder, its files, its processes.
 
-Law: each peer is given a cluster file of its own, which differs from the others' in one thing: at the Raft addresses of
-the others stand this peer's own links to them. Clients speak to the peers directly.
+Law: each peer is given a cluster file of its own, which differs from the others' in one thing at most: at the Raft
+addresses of the others stands where this peer finds them. Clients speak to the peers directly.
 """
 
 import asyncio
@@ -11,8 +11,7 @@ from pathlib import Path
 import yaml
 
 from quorate.netsim.live.asking import Asking
-from quorate.netsim.live.links import Links
-from quorate.netsim.live.ports import free_ports
+from quorate.netsim.live.net import Net
 from quorate.netsim.live.processes import Processes
 
 CLUSTER = "live-chaos"
@@ -29,37 +28,34 @@ class PeerWillNotStart(Exception):
 class OwnCluster:
     """folder: an empty one. application: the module whose handlers the peers serve."""
 
-    def __init__(self, folder: Path, peers: int, application: str, processes: Processes) -> None:
+    def __init__(self, folder: Path, peers: tuple[str, ...], application: str, processes: Processes, net: Net) -> None:
         self.folder = folder
-        self.peers = tuple("abcdefghi"[:peers])
+        self.peers = peers
         self.processes = processes
+        self.net = net
         self._application = application
-        ports = free_ports(2 * peers)
-        self._raft = dict(zip(self.peers, ports[:peers], strict=True))
-        self._http = dict(zip(self.peers, ports[peers:], strict=True))
-        self.links = Links(self._raft)
         self.effects = folder / "effects"
 
     @property
     def urls(self) -> dict[str, str]:
-        return {peer: f"http://127.0.0.1:{port}" for peer, port in self._http.items()}
+        return {peer: f"http://{self.net.http(peer)}" for peer in self.peers}
 
     def data(self, peer: str) -> Path:
         return self.folder / "data" / peer
 
     async def open(self) -> None:
-        """Links and files; no peer runs yet."""
-        await self.links.open()
+        """The net and the files; no peer runs yet."""
+        await self.net.open()
         self.effects.mkdir(parents=True)
         for peer in self.peers:
             self._file(peer).write_text(yaml.safe_dump(self._content(peer), sort_keys=False), encoding="utf-8")
 
     async def close(self) -> None:
-        await self.links.close()
+        await self.net.close()
 
     def start(self, peer: str) -> None:
         environment = {EFFECTS_VARIABLE: str(self.effects), PEER_VARIABLE: peer}
-        self.processes.start(peer, self._file(peer), environment)
+        self.processes.start(peer, self._file(peer), environment, self.net.command(peer))
 
     async def ready(self, asking: Asking, peers: tuple[str, ...], within_s: float) -> list[str]:
         """Waits until these say so; gives those that did not in time. Raises PeerWillNotStart."""
@@ -82,20 +78,18 @@ class OwnCluster:
         return self.folder / f"{peer}.yaml"
 
     def _content(self, me: str) -> dict[str, object]:
-        def raft(peer: str) -> int:
-            return self._raft[peer] if peer == me else self.links.port(me, peer)
-
         return {
             "cluster": CLUSTER,
             "peers": [
                 {
                     "id": peer,
-                    "raft": f"127.0.0.1:{raft(peer)}",
-                    "http": f"127.0.0.1:{self._http[peer]}",
+                    "raft": self.net.raft(me, peer),
+                    "http": self.net.http(peer),
                     "data": os.fspath(self.data(peer)),
                 }
                 for peer in self.peers
             ],
             "modules": [self._application],
             "workers": {"min": 2, "max": 8},
+            "insecure": not self.net.is_loopback,
         }

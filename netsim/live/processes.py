@@ -33,13 +33,13 @@ class Processes:
     ) -> None:
         self.kill(*self._children)
 
-    def start(self, name: str, cluster_file: Path, environment: Mapping[str, str]) -> int:
-        """`quorate peer FILE ID` under this Python; gives the process id."""
+    def start(self, name: str, cluster_file: Path, environment: Mapping[str, str], before: list[str]) -> int:
+        """`quorate peer FILE ID` under this Python; gives the process id. `before`: a command that becomes this one."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(OWN_VARIABLES)}
         with self.log_file(name).open("ab") as log:
             # A session of its own: Ctrl-C reaches this program alone, which then ends its children in order.
             child = subprocess.Popen(
-                [sys.executable, "-m", "quorate.cli", "peer", str(cluster_file), name],
+                [*before, sys.executable, "-m", "quorate.cli", "peer", str(cluster_file), name],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

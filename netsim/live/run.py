@@ -19,6 +19,8 @@ from quorate.netsim.live.asking import Access, Asking
 from quorate.netsim.live.clients import DEADLINE_S, Clients
 from quorate.netsim.live.evidence import Asked, Evidence, Incident, TaskFact, history_lines, read_effects
 from quorate.netsim.live.faults import Faults
+from quorate.netsim.live.namespaces import NamespaceNet
+from quorate.netsim.live.net import LoopbackNet, Net
 from quorate.netsim.live.own import OwnCluster, PeerWillNotStart
 from quorate.netsim.live.plan import FAMILIES, plan
 from quorate.netsim.live.processes import Processes
@@ -35,11 +37,17 @@ RUN_S = (0.0, 0.6)
 SHARE_THAT_FAILS = 0.15
 
 
+MEANS: dict[str, type[LoopbackNet] | type[NamespaceNet]] = {"proxies": LoopbackNet, "namespaces": NamespaceNet}
+NAMES = "abcdefghi"
+"""Of peers, in order."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """families: of `plan.FAMILIES`. rate: requests a second. application: the module the peers serve. keep: where the
-    run's folder stays (must not exist yet); None: it goes with the run."""
+    """means: of `MEANS`. families: of those it has. rate: requests a second. application: the module the peers serve.
+    keep: where the run's folder stays (must not exist yet); None: it goes with the run."""
 
     peers: int
+    means: str
     seconds: float
     families: tuple[str, ...]
     seed: int
@@ -49,11 +57,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(settings: Settings, say: Say) -> Outcome:
-    """Raises own.PeerWillNotStart, OSError, KeyboardInterrupt."""
-    with _folder(settings.keep) as folder, Processes(folder) as processes:
-        cluster = OwnCluster(folder, settings.peers, settings.application, processes)
+    """Raises own.PeerWillNotStart, namespaces.NoNamespaces, OSError, KeyboardInterrupt."""
+    peers = tuple(NAMES[: settings.peers])
+    with _net(settings.means, peers) as net, _folder(settings.keep) as folder, Processes(folder) as processes:
+        cluster = OwnCluster(folder, peers, settings.application, processes, net)
         tally = Tally(say)
         return run_to_the_end(_run(settings, cluster, tally))
+
+
+@contextlib.contextmanager
+def _net(means: str, peers: tuple[str, ...]) -> Iterator[Net]:
+    """What it makes of the machine is gone afterwards, even if the loop was torn down half way."""
+    net = MEANS[means](peers)
+    try:
+        yield net
+    finally:
+        if isinstance(net, NamespaceNet):
+            net.remove()
 
 
 @contextlib.contextmanager
@@ -96,10 +116,7 @@ async def _run(settings: Settings, cluster: OwnCluster, tally: Tally) -> Outcome
             await asyncio.gather(watching, return_exceptions=True)
         _keep(cluster.folder, evidence, settings, drawn)
         kinds = [kind for family in FAMILIES if family in settings.families for kind in FAMILIES[family]]
-        return outcome_of(settings.seed, cluster.peers, MEANS, kinds, evidence, tally)
-
-
-MEANS = "signals; TCP proxies between the peers; RLIMIT_FSIZE and the peers' own files"
+        return outcome_of(settings.seed, cluster.peers, cluster.net.means, kinds, evidence, tally)
 
 
 @contextlib.asynccontextmanager

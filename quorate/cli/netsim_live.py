@@ -32,6 +32,11 @@ ALLOWED, RESTARTED = "drills.allowed", "drills.restarted"
 @click.option(
     "--faults", metavar="KIND,...", help="kill, freeze, partition, slow, drop, disk (default: all that can be done)."
 )
+@click.option(
+    "--means",
+    type=click.Choice(["proxies", "namespaces"]),
+    help="What lies between the peers: TCP proxies (default), or, as root, a network namespace for each.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Of the schedule of faults and of what clients ask.")
 @click.option(
     "--rate",
@@ -54,6 +59,7 @@ def live(  # noqa: PLR0917  # click passes them by name
     peers: int | None,
     seconds: float,
     faults: str | None,
+    means: str | None,
     seed: int | None,
     rate: float | None,
     html: Path | None,
@@ -74,12 +80,12 @@ def live(  # noqa: PLR0917  # click passes them by name
     """
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     if cluster is not None:
-        for name, given in (("--peers", peers), ("--keep", keep)):
+        for name, given in (("--peers", peers), ("--means", means), ("--keep", keep)):
             if given is not None:
                 raise click.UsageError(f"{name} speaks of peers that are started; a drill starts none")
         outcome = _drilled(cluster, seconds, faults, seed, rate or DRILL_RATE)
     else:
-        outcome = _run(peers or PEERS, seconds, faults, seed, rate or RATE, keep)
+        outcome = _run(peers or PEERS, means or "proxies", seconds, faults, seed, rate or RATE, keep)
     root = click.get_current_context().find_root().params
     _tell(outcome, Output(output or root.get("output") or TABLE))
     if keep is not None:
@@ -112,15 +118,18 @@ def _families(asked: str | None, possible: tuple[str, ...], why_not: str) -> tup
 # --- peers of its own -------------------------------------------------------------------------------------------------
 
 
-def _run(peers: int, seconds: float, faults: str | None, seed: int, rate: float, keep: Path | None) -> Outcome:
+def _run(
+    peers: int, means: str, seconds: float, faults: str | None, seed: int, rate: float, keep: Path | None
+) -> Outcome:
+    from quorate.netsim.live.namespaces import NoNamespaces
     from quorate.netsim.live.own import PeerWillNotStart
-    from quorate.netsim.live.plan import FAMILIES
-    from quorate.netsim.live.run import Settings, run
+    from quorate.netsim.live.run import MEANS, Settings, run
     from quorate.netsim.live.settle import CannotTell
 
-    families = _families(faults, tuple(FAMILIES), "there is no such kind of fault")
+    families = _families(faults, MEANS[means].families, f"there is no such fault with {means}")
     settings = Settings(
         peers=peers,
+        means=means,
         seconds=seconds,
         families=families,
         seed=seed,
@@ -130,6 +139,8 @@ def _run(peers: int, seconds: float, faults: str | None, seed: int, rate: float,
     )
     try:
         return run(settings, _say)
+    except NoNamespaces as missing:
+        raise Ended(f"{missing}.", "Without --means it works for everybody.", Exit.REFUSED) from missing
     except PeerWillNotStart as ended:
         raise Ended(str(ended), "Mend that and repeat; every process is gone.", Exit.REFUSED) from ended
     except CannotTell as silent:

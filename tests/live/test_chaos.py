@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,11 +97,44 @@ def test_what_cannot_be_done_is_refused_in_words_and_nothing_is_started(tmp_path
         (["--faults", ","], "got none"),
         (["--peers", "2"], "--peers"),
         (["--keep", str(tmp_path)], "exists"),
+        (["--means", "namespaces", "--faults", "slow"], "with namespaces"),
     ):
         refused = live(tmp_path, *options)
         assert refused.returncode == 1, options
         assert words in refused.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow  # six seconds of cuts
+@pytest.mark.timeout(200)
+def test_with_root_packets_are_really_lost_and_the_machine_is_as_before(tmp_path: Path) -> None:
+    """A network namespace for each peer: no address, cable or namespace of the run is left."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        refused = live(tmp_path, "--means", "namespaces", "--seconds", "6")
+        assert refused.returncode == 1
+        assert "network namespaces need" in refused.stderr
+        return
+    before = links_and_namespaces()
+    options = ["--means", "namespaces", "--faults", "partition", "--seconds", "8", "--seed", SEED, "-o", "json"]
+    ran = live(tmp_path, *options)
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    told = json.loads(ran.stdout)
+    assert "namespace" in told["means"]
+    assert sum(row["struck"] for row in told["faults"]) >= 1
+    assert told["requests"]["submit done"] > 10
+    assert links_and_namespaces() == before
+
+
+def links_and_namespaces() -> tuple[set[str], set[str]]:
+    words = [["ip", "-br", "link"], ["ip", "netns", "list"]]
+    links, namespaces = (
+        {
+            line.split()[0]
+            for line in subprocess.run(one, capture_output=True, text=True, check=True).stdout.splitlines()
+        }
+        for one in words
+    )
+    return links, namespaces
 
 
 # --- drills -----------------------------------------------------------------------------------------------------------
