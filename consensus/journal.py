@@ -136,19 +136,20 @@ class Journal:
     def _begin_segment(self, first_record_bytes: int) -> None:
         self._close_buffer()
         number = self._next_number
+        self._room = max(self._segment_bytes, SECTOR + first_record_bytes)
         header = SegmentHeader(
             cluster=self._cluster,
             disk=self._disk,
             segment=number,
             previous=self._number,
             previous_end=self._offset,
+            size=self._room,
             mark=self._mark,
             last_index=self._last_index,
             last_term=self._last_term,
             term=self.term,
             vote=self.vote,
         )
-        self._room = max(self._segment_bytes, SECTOR + first_record_bytes)
         if self._prepared != number or self._room != self._segment_bytes:
             self._ops.append(Create(segment_name(number), self._room))
         self._buffer = [encode_header(header)]
@@ -184,6 +185,11 @@ class Journal:
     def flushed(self) -> None:
         """What the last `take()` returned is durable."""
         self._mark = self._taken
+
+    @property
+    def taken(self) -> Position:
+        """Where the last `take()` ends."""
+        return self._taken
 
     def prepare(self) -> list[DiskOp]:
         """The next segment, zero-filled ahead of need once the current one is half full."""

@@ -40,6 +40,10 @@ def position(segment: int, offset: int) -> Position:
     return segment << 32 | offset
 
 
+def segment_of(at: Position) -> int:
+    return at >> 32
+
+
 def record_bytes(payload_bytes: int) -> int:
     """Room a record takes: header, payload, and 1 to 8 bytes up to the next multiple of 8."""
     return HEADER_BYTES + (payload_bytes | 7) + 1
@@ -151,6 +155,8 @@ class SegmentHeader(msgspec.Struct, frozen=True, array_like=True):
     """Number of the segment before it (0: none)."""
     previous_end: int
     """Where the records of that one end."""
+    size: int
+    """Bytes of the file, made before anything was written to it."""
     mark: Position
     last_index: int
     last_term: int
@@ -170,7 +176,12 @@ def encode_header(header: SegmentHeader) -> bytes:
     if len(payload) > room:
         raise ValueError(f"cluster and peer names are too long for a journal header: {header.cluster!r}")
     filled = payload.ljust(room, b"\xa5")
-    return _HEADER_PREFIX.pack(MAGIC, len(payload), crc32(filled, header.segment), header.segment) + filled
+    check = _file_check(len(payload), header.segment, filled)
+    return _HEADER_PREFIX.pack(MAGIC, len(payload), check, header.segment) + filled
+
+
+def _file_check(length: int, segment: int, filled: bytes) -> int:
+    return crc32(filled, crc32(_POSITION.pack(segment), length))
 
 
 def read_header(data: bytes, segment: int) -> SegmentHeader | Missing | Changed:
@@ -179,6 +190,6 @@ def read_header(data: bytes, segment: int) -> SegmentHeader | Missing | Changed:
         return Missing(not data.strip(b"\0"))
     magic, length, check, number = _HEADER_PREFIX.unpack_from(sector)
     filled = sector[_HEADER_PREFIX.size :]
-    if magic != MAGIC or number != segment or length > len(filled) or crc32(filled, segment) != check:
+    if magic != MAGIC or number != segment or _file_check(length, segment, filled) != check:
         return Changed("the header of the file fails its checksum")
     return _decoder.decode(filled[:length])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from quorate.consensus.journal import EMPTY, Segment, Tail, segment_number
+from quorate.consensus.journal import EMPTY, Segment, Tail, segment_name, segment_number
 from quorate.consensus.journal_format import (
     CUT,
     ENTRY,
@@ -26,6 +26,7 @@ from quorate.consensus.journal_format import (
     position,
     read_header,
     read_record,
+    segment_of,
 )
 from quorate.consensus.ports import Disk, Write
 
@@ -69,8 +70,9 @@ class _File(msgspec.Struct):
     header: SegmentHeader
 
 
-def recover(disk: Disk, cluster: str, disk_id: str, covered: int) -> RecoveredLog:
-    """The log as it was flushed. `covered`: index of the newest whole snapshot (1: none).
+def recover(disk: Disk, cluster: str, disk_id: str, covered: int, flushed: Position) -> RecoveredLog:
+    """The log as it was flushed. `covered`: index of the newest whole snapshot (1: none). `flushed`: up to where it
+    was, at least, as the folder remembers (0: nowhere).
 
     The log may begin after `covered`, if older segments are gone that were flushed once: the caller refuses that.
     Raises DamagedJournal, ForeignJournal, OSError.
@@ -79,12 +81,14 @@ def recover(disk: Disk, cluster: str, disk_id: str, covered: int) -> RecoveredLo
     files = {file.number: file for file in _read(disk, names)}
     for file in files.values():
         _check_owner(file, cluster, disk_id)
-    chain, dropped = _newest_chain(files, covered)
-    if not chain:
+    chain, dropped = _newest_chain(files, covered, flushed)
+    if not chain and not flushed:
         highest = max((segment_number(name) or 0 for name in names), default=0)
         tail = msgspec.structs.replace(EMPTY, next_number=highest + 1, stale=tuple(names))
         return RecoveredLog(EMPTY.last_index, EMPTY.last_term, [], tail, dropped)
-    recovered = _Replay(chain, names).run()
+    if not chain or chain[-1].number < segment_of(flushed):
+        raise DamagedJournal(segment_name(segment_of(flushed)), 0, "the file, which was flushed, is gone or empty")
+    recovered = _Replay(chain, names, flushed).run()
     recovered.dropped_bytes += dropped
     return recovered
 
@@ -103,7 +107,7 @@ def _read(disk: Disk, names: list[str]) -> Iterator[_File]:
             raise DamagedJournal(name, 0, "the header of the file is gone")
 
 
-def _newest_chain(files: dict[int, _File], covered: int) -> tuple[list[_File], int]:
+def _newest_chain(files: dict[int, _File], covered: int, flushed: Position) -> tuple[list[_File], int]:
     """From the newest file back to the oldest it leads to, in order; and the size of what was torn off after it.
 
     A torn batch may have left a file whose predecessor never got its header. Nothing in it was flushed.
@@ -115,15 +119,15 @@ def _newest_chain(files: dict[int, _File], covered: int) -> tuple[list[_File], i
         while chain[0].header.previous in left:
             chain.insert(0, left.pop(chain[0].header.previous))
         missing = chain[0].header.previous
-        if not missing or chain[0].header.last_index <= covered or _proves_flushed(chain, missing):
+        if not missing or chain[0].header.last_index <= covered or _proves_flushed(chain, missing, flushed):
             return chain, dropped
         dropped += sum(len(file.data.rstrip(b"\0")) for file in chain)
     return [], dropped
 
 
-def _proves_flushed(chain: list[_File], number: int) -> bool:
+def _proves_flushed(chain: list[_File], number: int, flushed: Position) -> bool:
     marks = (max(file.header.mark, marks_beyond(file.data, file.number, SECTOR - 8)) for file in chain)
-    return max(marks) >= position(number, SECTOR)
+    return max(flushed, *marks) >= position(number, SECTOR)
 
 
 def _check_owner(file: _File, cluster: str, disk_id: str) -> None:
@@ -136,14 +140,14 @@ def _check_owner(file: _File, cluster: str, disk_id: str) -> None:
 
 
 class _Replay:
-    def __init__(self, chain: list[_File], names: list[str]) -> None:
+    def __init__(self, chain: list[_File], names: list[str], flushed: Position) -> None:
         self._chain = chain
         self._names = names
         first = chain[0].header
         self._base = (first.last_index, first.last_term)
         self._entries: list[Entry] = []
         self._term, self._vote = first.term, first.vote
-        self._proven: Position = 0
+        self._proven = flushed
         self._bounds = {after.header.previous: after.header.previous_end for after in chain[1:]}
 
     def run(self) -> RecoveredLog:
@@ -160,6 +164,7 @@ class _Replay:
                 dropped = len(file.data[end:].rstrip(b"\0")) + sum(len(torn.data.rstrip(b"\0")) for torn in later)
                 break
         chain = self._chain[:kept]
+        self._refuse_cut_short(chain[-1])
         segments = tuple(Segment(file.number, file.header.last_index) for file in chain)
         keep = {file.name for file in chain}
         tail = Tail(
@@ -208,10 +213,15 @@ class _Replay:
             return offset, found.nothing and bound == len(file.data)
         return offset, True
 
-    @staticmethod
-    def _refuse_flushed(file: _File, offset: int, later: list[_File]) -> None:
+    def _refuse_cut_short(self, last: _File) -> None:
+        """A file has its size before anything in it counts as flushed."""
+        if len(last.data) < last.header.size and self._proven >= position(last.number, SECTOR):
+            what = f"it has {len(last.data)} bytes and was made with {last.header.size}"
+            raise DamagedJournal(last.name, len(last.data), what)
+
+    def _refuse_flushed(self, file: _File, offset: int, later: list[_File]) -> None:
         """What is not whole at `offset` must not be covered by anybody's mark."""
-        mark = marks_beyond(file.data, file.number, offset)
+        mark = max(self._proven, marks_beyond(file.data, file.number, offset))
         for other in later:
             mark = max(mark, other.header.mark, marks_beyond(other.data, other.number, SECTOR - 8))
         if mark > position(file.number, offset):

@@ -64,7 +64,7 @@ class Write(msgspec.Struct, frozen=True, tag=True):
 
 
 class Sync(msgspec.Struct, frozen=True, tag=True):
-    """Everything written to `name` so far is durable before the next operation of the batch starts."""
+    """Everything written to `name` so far, and the name, is durable before the next operation of the batch starts."""
 
     name: str
 

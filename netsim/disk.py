@@ -161,6 +161,7 @@ class SimDisk:
                 self.files.setdefault(name, File()).write(offset, data)
             case Sync(name):
                 self._file(name).unsynced.clear()
+                self._file(name).named = True
             case Create(name, size):
                 self.files[name] = File(size)
             case Rename(old, new):

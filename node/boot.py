@@ -324,4 +324,11 @@ def _keep_out_of_garbage_collection() -> None:
 
 
 def _told(recovery: Recovery) -> dict[str, object]:
-    return {"state": recovery.kind, "snapshot_index": recovery.snapshot_index, "last_index": recovery.last_index}
+    told: dict[str, object] = {
+        "state": recovery.kind,
+        "snapshot_index": recovery.snapshot_index,
+        "last_index": recovery.last_index,
+    }
+    if recovery.noticed:
+        told["damage_made_good"] = recovery.noticed
+    return told

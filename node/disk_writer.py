@@ -144,6 +144,8 @@ class FolderWriter:
             case Sync(name):
                 if name in self._dirty:
                     self._sync(name)
+                if self._folder_dirty:
+                    self._sync_folder()
             case Create(name, size):
                 self._create(name, size)
             case Rename(old, new):

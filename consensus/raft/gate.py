@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from quorate.consensus.frames import RaftMessage
-from quorate.consensus.journal import Journal
+from quorate.consensus.journal import Journal, segment_number
+from quorate.consensus.journal_format import Position
 from quorate.consensus.points import Points
-from quorate.consensus.ports import Disk, DiskOp, PeerId
+from quorate.consensus.ports import Disk, DiskOp, PeerId, Remove, Sync, Write
 from quorate.consensus.raft.log import Log
 
 Done = Callable[[], object]
@@ -26,13 +27,19 @@ class Gate:
         log: Log,
         send: Callable[[PeerId, RaftMessage], object],
         points: Points,
+        first: Sequence[DiskOp],
+        remember: Callable[[Position], Sequence[DiskOp]],
     ) -> None:
+        """`first`: to be written before anything else. `remember(mark)`: how to write down, if it is worth it, that the
+        journal is flushed up to there.
+        """
         self._disk = disk
         self._reach = points.reach
         self._journal = journal
         self._log = log
         self._send = send
-        self._others: list[DiskOp] = []
+        self._others = list(first)
+        self._remember = remember
         self._ticket = 0
         self._flying: tuple[int, int] | None = None
         self._staged = 0
@@ -75,6 +82,8 @@ class Gate:
             if not self._others:
                 return
         ops = [*self._others, *self._journal.take()]
+        if proof := self._remember(self._journal.taken):
+            ops += [*(Sync(name) for name in _journal_files(ops)), *proof]
         self._others = []
         self._ticket += 1
         self._flying = (self._ticket, self._staged)
@@ -96,3 +105,14 @@ class Gate:
             self._waiting.popleft()[1]()
             self._reach("flush.release")
         return True
+
+
+def _journal_files(ops: Sequence[DiskOp]) -> list[str]:
+    """Those that `ops` write to and leave there."""
+    names: dict[str, None] = {}
+    for op in ops:
+        if isinstance(op, Remove):
+            names.pop(op.name, None)
+        elif isinstance(op, Write) and segment_number(op.name) is not None:
+            names[op.name] = None
+    return list(names)

@@ -10,7 +10,8 @@ from zlib import crc32
 
 import msgspec
 
-from quorate.consensus.ports import Disk, DiskOp, PeerId, Rename, Sync, Write
+from quorate.consensus.journal_format import Position
+from quorate.consensus.ports import Create, Disk, DiskOp, PeerId, Rename, Sync, Write
 
 NAME = "identity"
 MAGIC = b"QRTIDNT1"
@@ -30,6 +31,9 @@ class Identity(msgspec.Struct, frozen=True, array_like=True):
     """The newest committed configuration that this disk knows names it: it votes and counts."""
     config_index: int
     """Index of the entry with that configuration (0: the founding map)."""
+    flushed: Position
+    """The journal was flushed up to there at least: told once for each of its files, so that none can be cut short or
+    vanish in silence."""
 
 
 class ForeignFolder(Exception):
@@ -41,9 +45,10 @@ _decoder = msgspec.msgpack.Decoder(Identity)
 
 
 def write_identity(identity: Identity) -> list[DiskOp]:
+    """A new file each time: one that a killed process left behind may be longer."""
     payload = _encoder.encode(identity)
     data = MAGIC + crc32(payload).to_bytes(4, "little") + payload
-    return [Write(f"{NAME}.tmp", 0, data), Sync(f"{NAME}.tmp"), Rename(f"{NAME}.tmp", NAME)]
+    return [Create(f"{NAME}.tmp", 0), Write(f"{NAME}.tmp", 0, data), Sync(f"{NAME}.tmp"), Rename(f"{NAME}.tmp", NAME)]
 
 
 def read_identity(disk: Disk, cluster: str, me: PeerId, voters: tuple[PeerId, ...]) -> Identity | None:
@@ -79,7 +84,7 @@ def read_identity(disk: Disk, cluster: str, me: PeerId, voters: tuple[PeerId, ..
 def _decode(data: bytes) -> Identity:
     payload = data[len(MAGIC) + 4 :]
     check = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 4], "little")
-    if not data.startswith(MAGIC) or crc32(payload) != check:
+    if not data.startswith(MAGIC) or not payload or crc32(payload) != check:
         raise ForeignFolder(
             f"the file {NAME!r} is damaged; restore the data folder from a copy, or, if the other peers are a healthy "
             "majority, empty it and start again: the peer then joins anew"

@@ -80,7 +80,7 @@ def assemble(given: Given, host: Host) -> tuple[Parts, Recovery]:
     covered = folder.snapshot.index if folder.snapshot else log.base_index
     log.covered_to(covered)
     parts = _connect(given, host, log, journal, identity)
-    parts.core.gate.write([*write_identity(identity), *folder.litter])
+    parts.core.gate.write(folder.litter)
     parts.core.engine.jump_to(covered)
     backlog = sum(len(command) for command, index, _ in folder.log.entries if index > covered)
     parts.compaction.opened(folder.snapshot, folder.snapshot_bytes, backlog)
@@ -100,6 +100,7 @@ def _next_life(found: Identity | None, given: Given) -> Identity:
         disks={},
         voter=False,
         config_index=0,
+        flushed=0,
     )
 
 
@@ -112,12 +113,15 @@ def _first_incarnation(given: Given) -> int:
 
 def _connect(given: Given, host: Host, log: Log, journal: Journal, identity: Identity) -> Parts:
     wire = Wire(given.me, given.voters, given.send)
-    gate = Gate(given.disk, journal, log, wire.send, given.points)
+    # A journal whose folder cannot say whose it is would be refused: who we are comes first.
+    first = write_identity(identity)
 
     def save(changed: Identity) -> None:
         given.points.reach("identity.save")
         gate.write(write_identity(changed))
 
+    standing = Standing(identity, log, save)
+    gate = Gate(given.disk, journal, log, wire.send, given.points, first, standing.remember_flush)
     core = Core(
         cluster=given.cluster,
         settings=given.settings,
@@ -127,7 +131,7 @@ def _connect(given: Given, host: Host, log: Log, journal: Journal, identity: Ide
         engine=Engine(given.me, given.voters, given.settings, given.clock, given.entropy, log, host),
         gate=gate,
         wire=wire,
-        standing=Standing(identity, log, save),
+        standing=standing,
         counters=Counters(),
         points=given.points,
     )
@@ -168,4 +172,5 @@ def _recovery(given: Given, folder: Folder, identity: Identity, log: Log) -> Rec
         last_index=log.last_index,
         incarnation=identity.incarnation,
         dropped_tail_bytes=folder.log.dropped_bytes,
+        noticed=folder.noticed,
     )

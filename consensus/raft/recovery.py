@@ -40,6 +40,8 @@ class Recovery(msgspec.Struct, frozen=True):
     incarnation: int
     dropped_tail_bytes: int
     """Of a torn tail, which nobody was told of."""
+    noticed: str
+    """Damage that the rest of the folder makes good; "" if there is none."""
 
 
 class Folder(msgspec.Struct):
@@ -50,6 +52,7 @@ class Folder(msgspec.Struct):
     reset: bool
     """The journal does not continue the snapshot: the log begins anew after it."""
     litter: list[DiskOp]
+    noticed: str
 
 
 def read_folder(disk: Disk, identity: Identity, *, fresh: bool) -> Folder:
@@ -57,7 +60,7 @@ def read_folder(disk: Disk, identity: Identity, *, fresh: bool) -> Folder:
     names = disk.names()
     litter: list[DiskOp] = [Remove(name) for name in names if name.endswith(".tmp") or name.startswith(INCOMING)]
     snapshot, size, bad = _newest_whole(disk, names)
-    log = recover(disk, identity.cluster, identity.disk, snapshot.index if snapshot else 1)
+    log = recover(disk, identity.cluster, identity.disk, snapshot.index if snapshot else 1, identity.flushed)
     if identity.founding and not fresh and not log.tail.segments:
         raise DamagedJournal("journal", 0, "the folder was in use and has no journal any more")
     if log.base_index > (snapshot.index if snapshot else 1):
@@ -67,14 +70,14 @@ def read_folder(disk: Disk, identity: Identity, *, fresh: bool) -> Folder:
             f"{snapshot.index if snapshot else 'nothing'}{found}. {WAY_OUT}"
         )
     if snapshot is None:
-        return Folder(log, None, 0, Config(0, identity.disks), reset=False, litter=litter)
+        return Folder(log, None, 0, Config(0, identity.disks), reset=False, litter=litter, noticed=bad)
     covered = {snapshot_name(snapshot.index)}
     litter += [Remove(name) for name in names if snapshot_index(name) is not None and name not in covered]
     config = Config(snapshot.config_index, snapshot.disks)
     if _continues(log, snapshot):
-        return Folder(log, snapshot, size, config, reset=False, litter=litter)
+        return Folder(log, snapshot, size, config, reset=False, litter=litter, noticed=bad)
     log.base_index, log.base_term, log.entries = snapshot.index, snapshot.term, []
-    return Folder(log, snapshot, size, config, reset=True, litter=litter)
+    return Folder(log, snapshot, size, config, reset=True, litter=litter, noticed=bad)
 
 
 def _newest_whole(disk: Disk, names: list[str]) -> tuple[SnapshotHeader | None, int, str]:

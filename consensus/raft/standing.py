@@ -13,8 +13,9 @@ from collections.abc import Callable
 import msgspec
 
 from quorate.consensus.frames import Hello
-from quorate.consensus.ports import PeerId
-from quorate.consensus.raft.identity import Identity
+from quorate.consensus.journal_format import Position, segment_of
+from quorate.consensus.ports import DiskOp, PeerId
+from quorate.consensus.raft.identity import Identity, write_identity
 from quorate.consensus.raft.log import Log
 
 
@@ -57,6 +58,13 @@ class Standing:
     def update(self, **changes: object) -> None:
         self.identity = msgspec.structs.replace(self.identity, **changes)
         self._save(self.identity)
+
+    def remember_flush(self, mark: Position) -> list[DiskOp]:
+        """With the first flush of each file of the journal, after it and before anybody is told."""
+        if segment_of(mark) <= segment_of(self.identity.flushed):
+            return []
+        self.identity = msgspec.structs.replace(self.identity, flushed=mark)
+        return write_identity(self.identity)
 
     def notice_commit(self, commit_index: int) -> None:
         """A newer committed configuration decides whether our disk votes, and is remembered."""

@@ -25,7 +25,7 @@ class Writing:
         self.flush()
 
     def read(self) -> RecoveredLog:
-        return recover(self.disk, "lab", "disk", covered=1)
+        return recover(self.disk, "lab", "disk", covered=1, flushed=0)
 
     def flush(self) -> None:
         self.begin_flush()
@@ -76,7 +76,7 @@ def test_segments_follow_each_other_and_old_ones_can_be_dropped() -> None:
     written.disk.submit(1, written.journal.drop_to(200))
     written.disk.finish_batch()
     assert len(written.disk.names()) < len(names)
-    log = recover(written.disk, "lab", "disk", covered=200)
+    log = recover(written.disk, "lab", "disk", covered=200, flushed=0)
     assert 100 < log.base_index <= 200
     assert [index for _, index, _ in log.entries] == list(range(log.base_index + 1, 401))
     assert log.tail.term == 7
@@ -91,7 +91,7 @@ def test_every_prefix_of_dropping_leaves_a_journal_that_reaches_back() -> None:
         twin = whole.copy()
         twin.disk.submit(1, removals[:done])
         twin.disk.finish_batch()
-        log = recover(twin.disk, "lab", "disk", covered=300)
+        log = recover(twin.disk, "lab", "disk", covered=300, flushed=0)
         assert log.base_index <= 300
         assert log.entries[-1][1] == 400
 
@@ -162,7 +162,7 @@ def test_a_torn_batch_may_span_segments_and_lose_a_header() -> None:
     written.begin_flush()
     dropped = 0
     for _, disk in unflushed(written):
-        log = recover(disk, "lab", "disk", covered=1)
+        log = recover(disk, "lab", "disk", covered=1, flushed=0)
         assert [index for _, index, _ in log.entries][:19] == list(range(2, 21))
         dropped += log.dropped_bytes > 0
     assert dropped > 50
@@ -240,17 +240,28 @@ def test_zeros_in_the_contents_are_never_taken_for_a_sector_that_is_missing() ->
         written.read()
 
 
+def test_found_the_length_in_the_header_of_a_file_is_covered_by_its_checksum() -> None:
+    """A flipped bit of it used to end the start with the decoder's error instead of a refusal."""
+    written = Writing().append(2, 3)
+    written.flush()
+    for bit in range(32):
+        twin = written.copy()
+        twin.disk.files[segment_name(1)][8 + bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DamagedJournal, match="header of the file fails its checksum"):
+            twin.read()
+
+
 def test_files_of_another_disk_or_cluster_are_refused() -> None:
     written = Writing().append(2, 3)
     written.flush()
     with pytest.raises(ForeignJournal, match="Files of two data folders were mixed"):
-        recover(written.disk, "lab", "another disk", covered=1)
+        recover(written.disk, "lab", "another disk", covered=1, flushed=0)
     with pytest.raises(ForeignJournal, match="cluster 'lab'"):
-        recover(written.disk, "prod", "disk", covered=1)
+        recover(written.disk, "prod", "disk", covered=1, flushed=0)
 
 
 def test_an_empty_folder_is_an_empty_log() -> None:
-    log = recover(LabDisk(random.Random(0)), "lab", "disk", covered=1)
+    log = recover(LabDisk(random.Random(0)), "lab", "disk", covered=1, flushed=0)
     assert (log.base_index, log.entries, log.tail) == (1, [], EMPTY)
 
 

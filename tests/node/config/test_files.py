@@ -225,8 +225,10 @@ def test_a_data_folder_that_cannot_be_made_is_told(file: Path) -> None:
 def owned_by(folder: Path, cluster: str, peer: str, voters: tuple[str, ...] = ("a", "b", "c")) -> Path:
     """A data folder as a running peer leaves it."""
     folder.mkdir(parents=True)
-    mine = Identity(cluster, peer, "d1", 1, "f1", voters, dict.fromkeys(voters, "d1"), voter=True, config_index=0)
-    (write, *_) = write_identity(mine)
+    mine = Identity(
+        cluster, peer, "d1", 1, "f1", voters, dict.fromkeys(voters, "d1"), voter=True, config_index=0, flushed=0
+    )
+    (_, write, *_) = write_identity(mine)
     assert isinstance(write, Write)
     (folder / NAME).write_bytes(write.data)
     (folder / "lock").touch()
