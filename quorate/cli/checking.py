@@ -1,0 +1,91 @@
+"""`quorate netsim check`: is a recorded history linearizable?
+
+Law: 0 it is, 7 it is not (and the shortest part that shows it is printed), 6 the budget ran out before anybody could
+say; 1 the file is no such history, and the line and field that are wrong are named.
+"""
+
+from __future__ import annotations  # the checker is imported when it is asked for, so that `--help` costs nothing
+
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from quorate.cli.endings import Ended, Exit
+from quorate.cli.output import JSON, TABLE, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quorate.netsim.linear import Operation, Verdict
+
+BUDGET_S = 60.0
+MODEL_NAMES = ("register", "lock", "cas-register", "queue", "submissions")
+_CODES = {"linearizable": Exit.DONE, "not linearizable": Exit.DID_NOT_SUCCEED, "unknown": Exit.UNKNOWN}
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--model", required=True, type=click.Choice(MODEL_NAMES), help="What it is a history of.")
+@click.option(
+    "--budget-s",
+    type=click.FloatRange(min=0.0, min_open=True),
+    default=BUDGET_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds for the verdict; at most as much again to find the shortest part that shows it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    envvar="QUORATE_OUTPUT",
+    type=click.Choice([TABLE, JSON]),
+    help="How to print (default table).",
+)
+def check(file: BinaryIO, model: str, budget_s: float, output: str | None) -> int:
+    """Check the history in FILE (`-`: standard input) for linearizability.
+
+    One JSON object a line, in the order in which things were seen: process, type (invoke, ok, fail, info), f, value,
+    key, time. fail: it surely did not happen; info, or no answer: it may have, at any time since.
+
+    \b
+    register      read, write
+    cas-register  read, write, cas [old, new]
+    lock          acquire (told a fence, or null), release
+    queue         enqueue, dequeue (told null: it was empty)
+    submissions   submit (told the task id), look (told null or [id, state, fence]), cancel, retry
+
+    Exit codes: 0 linearizable, 7 not linearizable, 6 unknown (the budget ran out), 1 not such a history.
+    """
+    from quorate.netsim.linear import MODELS, Budget, Malformed, check
+    from quorate.netsim.linear.reading import read
+
+    try:
+        operations = read(file, MODELS[model])
+    except Malformed as wrong:
+        raise Ended(
+            f"{getattr(file, 'name', 'standard input')}, line {wrong.position}, {wrong.field}: {wrong.text}.",
+            "Nothing was checked; `quorate netsim check --help` shows what a history looks like.",
+            Exit.REFUSED,
+        ) from wrong
+    verdict = check(operations, MODELS[model], Budget(seconds=budget_s))
+    _print(verdict, operations, Output(output or _output_before() or TABLE))
+    return _CODES[verdict.result]
+
+
+def _output_before() -> Any:
+    """What `quorate -o` said."""
+    return click.get_current_context().find_root().params.get("output")
+
+
+def _print(verdict: Verdict, operations: Sequence[Operation], output: Output) -> None:
+    from quorate.netsim.linear.telling import document_of, lines_of
+
+    answers = {operation.call: operation.ret for operation in operations}
+    if output.is_json:
+        output.document(document_of(verdict, answers))
+        return
+    for line in lines_of(verdict, answers):
+        click.echo("".join(char if char.isprintable() else " " for char in line))
+
+
+COMMANDS = {"check": check}
