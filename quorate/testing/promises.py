@@ -3,7 +3,8 @@
 Law: the simulator's own checkers, all of them but the one that asks every task to end: a test may leave work undone.
 """
 
-from quorate.netsim.checkers import Record, TasksEnd, Watch, standard
+from quorate.netsim.checkers import Record, Watch, standard
+from quorate.netsim.checkers.settling import TasksEnd
 from quorate.netsim.violation import Violation
 from quorate.netsim.world import World
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from quorate.netsim.trace import Event
 from quorate.netsim.wording import Teller
 
-LINES_MAX = 80
+LINES_MAX = 400
 """Of a longer story the end is told."""
 ID_TOLD = 4
 """Characters of an id where a task has no key of its own."""
