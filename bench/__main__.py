@@ -20,6 +20,7 @@ from bench.cases.hogs import hogs
 from bench.cases.http64 import http64
 from bench.cases.inside import inside
 from bench.cases.latency import chain, latency
+from bench.cases.world import world
 from bench.figure import HEADER, Figure, row, told
 
 CASES: dict[str, Case] = {
@@ -31,6 +32,7 @@ CASES: dict[str, Case] = {
     "failover": failover,
     "crowd": crowd,
     "hogs": hogs,
+    "world": world,
 }
 
 
