@@ -169,6 +169,33 @@ def test_a_disk_is_lost_only_while_all_others_run_and_vote() -> None:
     assert alone.strike(Fault(at=0.0, do="wipe", on=("a",))) is None
 
 
+# --- conditions
+
+
+def test_frames_between_regions_take_the_distance_longer() -> None:
+    """And those within a region do not."""
+    regions = {"east": ("a", "b"), "west": ("c",)}
+    world = World(1, conditions=Conditions(regions=regions, region_delay_s={"east-west": 0.08}))
+    far = {pair for pair, link in world.network.links.items() if link.distance_s == 0.08}
+    assert far == {("a", "c"), ("c", "a"), ("b", "c"), ("c", "b")}
+
+
+def test_a_cluster_survives_a_network_that_loses_doubles_and_overtakes() -> None:
+    """It is built for connections that keep order; what it does without is slow, and still true."""
+    conditions = Conditions(datagrams=True, delay_s=(0.001, 0.01))
+    outcome = play(Scenario(seed=3, seconds=5.0, load=Load(rate=10.0), conditions=conditions))
+    assert outcome.violation is None
+    assert outcome.report.accepted > 0
+
+
+def test_a_process_that_takes_its_time_sees_to_all_that_came_meanwhile_in_one_step() -> None:
+    def steps(turn_s: float) -> int:
+        scenario = Scenario(seed=3, seconds=4.0, load=Load(rate=30.0), conditions=Conditions(turn_s=turn_s))
+        return play(scenario).report.checks["never_back"]
+
+    assert steps(0.005) < 0.8 * steps(0.0)
+
+
 # --- disks
 
 
