@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from quorate.netsim.live.asking import DONE, REFUSED, UNKNOWN
 
@@ -35,7 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     words: str = ""
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, tag="begun"):
     """What a handler wrote before anything else: this attempt really ran, here."""
 
     peer: str
@@ -45,6 +46,18 @@ class Effect(msgspec.Struct, frozen=True):
     task: str
     attempt: int
     fence: int
+    at_ns: int
+    over_ns: int = 0
+    """When the handler came to its end; 0: it never did, or nobody was left to write it down."""
+    how: str = ""
+    """`succeeded` or `failed`, as the handler saw it."""
+
+
+class Over(msgspec.Struct, frozen=True, tag="over"):
+    """What a handler writes last."""
+
+    run: str
+    how: str
     at_ns: int
 
 
@@ -106,15 +119,20 @@ def read_effects(folder: Path) -> list[Effect]:
 
     Raises BadEffects.
     """
-    found = [effect for path in sorted(folder.glob("*.jsonl")) for effect in _effects_of(path)]
-    return sorted(found, key=lambda effect: effect.at_ns)
+    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in _lines_of(path)]
+    overs = {line.run: line for line in lines if isinstance(line, Over)}
+    effects = sorted((line for line in lines if isinstance(line, Effect)), key=lambda effect: effect.at_ns)
+    return [
+        structs.replace(effect, over_ns=over.at_ns, how=over.how) if (over := overs.get(effect.run)) else effect
+        for effect in effects
+    ]
 
 
-def _effects_of(path: Path) -> Iterator[Effect]:
+def _lines_of(path: Path) -> Iterator[Effect | Over]:
     data = path.read_bytes()
     for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
         try:
-            yield msgspec.json.decode(line, type=Effect)
+            yield msgspec.json.decode(line, type=Effect | Over)
         except msgspec.DecodeError as error:
             raise BadEffects(f"{path.name}, line {number}: {error}") from None
 

@@ -4,6 +4,8 @@ Laws
 - A fault ends what it began, or leaves it to `heal`, which ends everything there is.
 - At most one disk is lost at any moment, and only while all other peers are ready: promise 1 speaks of a majority of
   the disks.
+- What cannot be half done (a kill, a folder that goes) is done without a pause, so that the end of the run comes before
+  or after it.
 - What a peer does by itself (it ends, it starts from damaged files) is an incident, never taken for the fault.
 """
 
@@ -131,7 +133,7 @@ class Faults:
         struck = self._resolved(fault.on, ())
         self._down.update(struck)
         words = f"kill -9 of {self._named(struck)}"
-        await asyncio.to_thread(self._cluster.processes.kill, *struck)
+        self._cluster.processes.kill(*struck)
         facts = self._tally.struck(fault, words, struck)
         for peer in struck:
             self._tally.note("kill", peer)
@@ -220,8 +222,8 @@ class Faults:
 
     async def _wipe(self, fault: Fault) -> None:
         (peer, *_) = await self._alone(fault)
-        await self._stopped(peer)
-        await asyncio.to_thread(shutil.rmtree, self._cluster.data(peer))
+        self._stopped(peer)
+        shutil.rmtree(self._cluster.data(peer))
         self._tally.note("wipe", peer)
         struck = self._tally.struck(fault, f"the folder of {self._named([peer])} is gone", [peer])
         await asyncio.sleep(fault.for_s or 0.0)
@@ -231,7 +233,7 @@ class Faults:
 
     async def _damage(self, fault: Fault) -> None:
         (peer, *_) = await self._alone(fault)
-        await self._stopped(peer)
+        self._stopped(peer)
         try:
             flipped = log_files.flip(self._cluster.data(peer), int(fault.amount or 0))
         except log_files.NothingToDamage as why:
@@ -251,9 +253,9 @@ class Faults:
         self._start(peer)
         self._tally.over(struck)
 
-    async def _stopped(self, peer: str) -> None:
+    def _stopped(self, peer: str) -> None:
         self._down.add(peer)
-        await asyncio.to_thread(self._cluster.processes.kill, peer)
+        self._cluster.processes.kill(peer)
         self._tally.note("kill", peer)
 
     async def _alone(self, fault: Fault) -> list[str]:

@@ -28,3 +28,5 @@ def _of_handlers(evidence: Evidence, tally: Tally) -> Iterator[Event]:
     for effect in evidence.effects or ():
         facts: dict[str, str | int | float] = {"task": effect.task, "fence": effect.fence, "run": effect.run}
         yield Event(tally.since(effect.at_ns), "attempt", effect.peer, facts)
+        if effect.over_ns:
+            yield Event(tally.since(effect.over_ns), "attempt_over", effect.peer, {**facts, "how": effect.how})

@@ -43,6 +43,7 @@ def record(seconds: float, failures: int) -> dict[str, str | int]:
     context = quorate.current()
     run = f"{os.getpid()}-{time.monotonic_ns()}-{next(_calls)}"
     effect = {
+        "type": "begun",
         "peer": os.environ["QUORATE_LIVE_PEER"],
         "pid": os.getpid(),
         "run": run,
@@ -53,6 +54,9 @@ def record(seconds: float, failures: int) -> dict[str, str | int]:
     }
     _append(msgspec.json.encode(effect) + b"\n")
     context.cancelled.wait(seconds)
-    if context.attempt <= failures:
+    fails = context.attempt <= failures
+    over = {"type": "over", "run": run, "how": "failed" if fails else "succeeded", "at_ns": time.monotonic_ns()}
+    _append(msgspec.json.encode(over) + b"\n")
+    if fails:
         raise RuntimeError("asked to fail")
     return {"run": run, "fence": context.fence}

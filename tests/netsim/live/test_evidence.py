@@ -8,7 +8,7 @@ import pytest
 
 from quorate.consensus.journal_format import SECTOR
 from quorate.netsim.live import found, log_files
-from quorate.netsim.live.evidence import BadEffects, read_effects
+from quorate.netsim.live.evidence import BadEffects, Over, read_effects
 from quorate.node.folder_lock import FolderLock
 from tests.netsim.live.good import effect
 
@@ -19,6 +19,15 @@ def test_effects_of_all_processes_are_read_in_order_of_time_and_a_torn_last_line
     (tmp_path / "a-1.jsonl").write_bytes(encode(third) + b"\n" + encode(first) + b"\n" + encode(second)[:20])
     (tmp_path / "b-2.jsonl").write_bytes(encode(second) + b"\n")
     assert read_effects(tmp_path) == [first, second, third]
+
+
+def test_an_end_that_a_handler_wrote_belongs_to_its_beginning(tmp_path: Path) -> None:
+    over = Over(effect(1).run, "failed", 1_500)
+    encode = msgspec.json.encode
+    (tmp_path / "a-1.jsonl").write_bytes(b"".join(encode(line) + b"\n" for line in (effect(1), effect(2), over)))
+    first, second = read_effects(tmp_path)
+    assert (first.over_ns, first.how) == (1_500, "failed")
+    assert second == effect(2), "it never came to its end"
 
 
 def test_a_whole_line_that_is_no_effect_is_refused_with_its_place(tmp_path: Path) -> None:
