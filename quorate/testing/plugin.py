@@ -74,10 +74,12 @@ def cluster(request: pytest.FixtureRequest, quorate_seed: int) -> "Iterator[Clus
 
     state = random.getstate()
     random.seed(quorate_seed)  # handlers that use the global generator are repeatable too
-    with Cluster(quorate_seed, peers=_marked(request.node).get("peers", 3)) as made:
-        request.node.stash[CLUSTER] = made
-        yield made
-    random.setstate(state)
+    try:
+        with Cluster(quorate_seed, peers=_marked(request.node).get("peers", 3)) as made:
+            request.node.stash[CLUSTER] = made
+            yield made
+    finally:
+        random.setstate(state)
 
 
 CLUSTER: "pytest.StashKey[Cluster]" = pytest.StashKey()

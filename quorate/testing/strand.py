@@ -38,6 +38,8 @@ class Strand:
         self.ended = False
         self.is_dead = False
         """Its peer was killed."""
+        self.is_lost = False
+        """It waits for something real and cannot be stopped; its thread is left to itself."""
         self._body = body
         self._patience_s = PATIENCE_S
         self._go = threading.Semaphore(0)
@@ -61,7 +63,7 @@ class Strand:
     def kill(self) -> None:
         """Unwind it. Raises HandlerStuck."""
         self.is_dead = True
-        if self._thread.ident is not None and not self.ended:
+        if self._thread.ident is not None and not self.ended and not self.is_lost:
             self.resume()
 
     def _stop(self) -> str:
@@ -73,6 +75,8 @@ class Strand:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(PeerDied))
         if self._back.acquire(timeout=AFTER_A_STOP_S):
             self._thread.join()
+        else:
+            self.is_lost = True
         return (
             f"{self._thread.name} ran for {self._patience_s:g} real seconds without touching its context: in a"
             f" simulated cluster time passes only in quorate.current() and cluster.outside(...), so use"

@@ -121,6 +121,28 @@ def test_a_handler_that_never_touches_its_context_is_stopped_and_the_test_told_w
     assert threading.active_count() == before
 
 
+def test_a_handler_that_waits_for_something_real_is_told_once_and_left_to_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(strands, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(strands, "AFTER_A_STOP_S", 0.1)
+    real, over = threading.Event(), threading.Event()
+
+    @quorate.task("t.real")
+    def waits() -> None:
+        try:
+            real.wait()
+        finally:
+            over.set()
+
+    with Cluster(1) as cluster:
+        cluster.register(waits)
+        with pytest.raises(HandlerStuck, match="in waits"):
+            cluster.submit(waits).result()
+    real.set()
+    assert over.wait(30)
+
+
 def test_no_thread_outlives_its_cluster() -> None:
     before = threading.active_count()
 
