@@ -12,6 +12,7 @@ from quorate.netsim.checkers.commits import Commits, FlushedMajority
 from quorate.netsim.checkers.dependencies import Dependencies
 from quorate.netsim.checkers.durable import DurableLogs
 from quorate.netsim.checkers.elections import LeaderCompleteness, OneLeader
+from quorate.netsim.checkers.linearizable import Linearizable
 from quorate.netsim.checkers.matching import LogMatching
 from quorate.netsim.checkers.progress import Progress
 from quorate.netsim.checkers.reads import ReadsSeeAcknowledged
@@ -53,6 +54,7 @@ def standard(world: World, record: Record) -> list[Checker]:
         RefusedNeverApplied(story, record),
         AnsweredOnce(world, progress, record),
         ReadsSeeAcknowledged(story, record),
+        Linearizable(record),
         WaitersWoken(progress, story),
         ClaimedInTime(world, progress),
         ReplicasConverge(world),

@@ -41,11 +41,12 @@ class ClaimedInTime:
         self._judge(machine, peer, now)
 
     def _could_claim(self, peer: Peer) -> bool:
+        if not peer.machine.ready_count:
+            return False
         leader = self._world.leader()
         session = peer.machine.sessions.get(peer.id)
         return (
-            peer.machine.ready_count > 0
-            and leader is not None
+            leader is not None
             and leader.raft.ready_to_serve
             and peer.raft.leader == leader.id
             and all(p.now() - p.raft.leader_contact < HEARD_WITHIN_S for p in (peer, leader))

@@ -33,11 +33,12 @@ def _index(stamped: Stamped) -> int:
 
 class Story:
     name = "equal_events"
-    looks = Looks.EVERY_STEP
+    looks = Looks.CHANGES
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._waiting: list[tuple[str, Sequence[Stamped]]] = []
+        self.untold: list[tuple[str, Sequence[Stamped]]] = []
+        """What peers have told since the last look."""
         self._told: dict[int, list[Told]] = {}
         self.upto = 0
         """The last entry that was told."""
@@ -53,15 +54,15 @@ class Story:
             now.peer.subscribe((0, 0), self._sink_of(machine.id))
         if self.new:
             self.new = []
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for peer, events in waiting:
+        if self.untold:
+            told, self.untold = self.untold, []
+            for peer, events in told:
                 for _, entry in groupby(events, key=_index):
                     self._take(peer, list(entry))
 
     def _sink_of(self, peer: str) -> Callable[[Sequence[Stamped]], None]:
         """What a peer tells is judged after its step: nothing is raised through its own code."""
-        return lambda events: self._waiting.append((peer, events))
+        return lambda events: self.untold.append((peer, events))
 
     def _take(self, peer: str, events: Sequence[Stamped]) -> None:
         index = events[0].at

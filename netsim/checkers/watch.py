@@ -27,30 +27,32 @@ class Watch:
         self._world = world
         self._progress, self._story = progress, story
         self.checkers = checkers
-        self._on_change = [checker.step for checker in checkers if checker.looks is Looks.CHANGES]
+        self._on_change = [checker.step for checker in checkers[2:] if checker.looks is Looks.CHANGES]
         self._on_story = [checker.step for checker in checkers if checker.looks is Looks.STORY]
         self._now_and_then = [checker.step for checker in checkers if checker.looks is Looks.NOW_AND_THEN]
         self._look_at = dict.fromkeys(world.ids, 0.0)
         self._made = dict.fromkeys(Looks, 0)
 
     def step(self, machine: Machine) -> None:
-        made = self._made
         self._progress.step(machine)
-        self._story.step(machine)
-        made[Looks.EVERY_STEP] += 1
-        if self._story.new:
-            made[Looks.STORY] += 1
-            for step in self._on_story:
-                step(machine)
-        if self._progress.now.changed or self._story.new:
-            made[Looks.CHANGES] += 1
-            for step in self._on_change:
-                step(machine)
-        if self._world.now >= self._look_at[machine.id]:
-            self._look_at[machine.id] = self._world.now + LOOK_EVERY_S
-            made[Looks.NOW_AND_THEN] += 1
+        if self._progress.now.changed or self._story.untold:
+            self._changed(machine)
+        now = self._world.now
+        if now >= self._look_at[machine.id]:
+            self._look_at[machine.id] = now + LOOK_EVERY_S
+            self._made[Looks.NOW_AND_THEN] += 1
             for step in self._now_and_then:
                 step(machine)
+
+    def _changed(self, machine: Machine) -> None:
+        self._story.step(machine)
+        if self._story.new:
+            self._made[Looks.STORY] += 1
+            for step in self._on_story:
+                step(machine)
+        self._made[Looks.CHANGES] += 1
+        for step in self._on_change:
+            step(machine)
 
     def missing(self) -> str:
         """What has not settled yet; "": everything has."""
@@ -67,4 +69,5 @@ class Watch:
 
     def made(self) -> dict[str, int]:
         """How often each checker has looked, by name."""
+        self._made[Looks.EVERY_STEP] = self._world.steps
         return {checker.name: self._made[checker.looks] for checker in self.checkers}

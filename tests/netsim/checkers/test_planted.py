@@ -94,6 +94,7 @@ PLANTED = [
     Planted("answered_once", mistakes.never_answer, CUT_OFF),
     Planted("answered_once", mistakes.answer_twice, QUIET),
     Planted("reads_see_acknowledged", mistakes.read_the_own_replica, CUT_OFF),
+    Planted("linearizable", mistakes.say_cancelled_of_what_had_ended, QUIET),
     Planted("waiters_woken", mistakes.wake_for_the_first_end_only, IMPATIENT),
     Planted("waiters_woken", mistakes.wake_nobody_at_an_install, LEFT_BEHIND),
     Planted("claimed_in_time", mistakes.claim_no_second_attempts, QUIET),
