@@ -49,6 +49,8 @@ class Recording:
         self.world.watchers.append(self._watch)
         for peer in self.world.ids:
             self.world.start(peer)
+        self.starts = 0
+        """After a crash or a wipe: those measured."""
         self._ask()
 
     # --- what is watched

@@ -153,7 +153,7 @@ class _Submitting:
 def test_a_planted_bug_is_caught(bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     bug(monkeypatch)
     with pytest.raises(Violation, match="crash_states"):
-        campaign(1_000, 100, 200, seed=3)
+        campaign(600, 50, 100, seed=3)
 
 
 # --- found by the campaign

@@ -1,11 +1,14 @@
 """Fault points in a world: counted by name, and a kill armed at one strikes there, once."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from quorate.consensus.points import POINTS
 from quorate.consensus.ports import Create, Remove, Rename, Sync, Write
+from quorate.netsim import reading
+from quorate.netsim.play import play
 from quorate.netsim.points import ALL_POINTS, DISK_POINTS, Killed, WorldPoints, never_reached
 
 
@@ -60,3 +63,10 @@ def test_what_a_soak_never_reached_is_told_by_name() -> None:
     counts["install.finish"] = 0
     assert never_reached(counts) == ["disk.sync", "install.finish"]
     assert set(never_reached({})) == set(POINTS) | set(DISK_POINTS.values())
+
+
+def test_the_points_that_hardly_any_drawn_run_comes_by_have_a_scenario() -> None:
+    """Rows of history are asked for only after the state has forgotten what ended: longer than most runs last."""
+    scenario = reading.read(Path(reading.__file__).parent / "scenarios" / "history_fetched_from_another.yaml")
+    reached = play(scenario).report.points
+    assert [point for point in ("gap.ask", "gap.fill", "member.admit") if not reached.get(point)] == []
