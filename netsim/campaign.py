@@ -73,6 +73,11 @@ def judge(job: Job) -> Verdict:
     return _verdict(job, scenario, outcome, time.perf_counter() - began)
 
 
+def headline(text: str) -> str:
+    """Of a text that ends with what happened, as that of an exception does."""
+    return text.strip().rpartition("\n")[2]
+
+
 def _verdict(job: Job, scenario: Scenario, outcome: Outcome, real_s: float) -> Verdict:
     broken, report = outcome.violation, outcome.report
     return Verdict(

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from quorate.netsim import reading
-from quorate.netsim.campaign import ERROR, OK
+from quorate.netsim.campaign import ERROR, OK, headline
 from quorate.netsim.play import play
 from quorate.netsim.scenario import Scenario
 from quorate.netsim.shrink import Shrunk, shrink
@@ -94,7 +94,7 @@ def investigate(
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.yaml"
     notes = (
-        f"Breaks {check}: {told.text}",
+        f"Breaks {check}: {headline(told.text)}",
         f"Made smaller from {name} (seed {scenario.seed}) in {shrunk.runs} runs.",
         f"To see it again: quorate netsim replay {file}",
     )

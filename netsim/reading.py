@@ -203,7 +203,8 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def write(scenario: Scenario, notes: tuple[str, ...] = ()) -> str:
     """As a file a person can edit: one line for each fault and operation. `notes`: comments at its top, one a line."""
-    plain = msgspec.to_builtins(scenario) or {"seed": scenario.seed}
+    plain = {name: value for name, value in msgspec.to_builtins(scenario).items() if value != {}}
+    plain = plain or {"seed": scenario.seed}
     out = [f"# {_one_line(note)}" for note in notes]
     for name, value in plain.items():
         if isinstance(value, list | tuple):

@@ -105,8 +105,10 @@ def verdict_of(told: "Told") -> str:
 
 
 def _ended(told: "Told") -> Ended:
+    from quorate.netsim.campaign import headline
+
     if told.check == "ok":
         happened = f"Expected {told.scenario.expect} to be broken, and nothing was."
         return Ended(happened, "Look whether the bug it shows is still there.", Exit.DID_NOT_SUCCEED)
     to_do = "--trace tells everything that happened, --html draws it."
-    return Ended(f"{told.check}: {told.text}", to_do, Exit.DID_NOT_SUCCEED)
+    return Ended(f"{told.check}: {headline(told.text)}", to_do, Exit.DID_NOT_SUCCEED)

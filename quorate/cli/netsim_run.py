@@ -233,9 +233,11 @@ def _as_document(tally: "Tally", bad: "list[Verdict]", findings: "list[Finding]"
 
 
 def broken(tally: "Tally", bad: "list[Verdict]", findings: "list[Finding]") -> Ended:
+    from quorate.netsim.campaign import headline
+
     runs = sum(row.seeds for row in tally.profiles.values())
     first = bad[0]
-    which = f"the first, {first.profile}-{first.seed}: {first.check}: {first.text}"
+    which = f"the first, {first.profile}-{first.seed}: {first.check}: {headline(first.text)}"
     again = findings[0].file if findings else f"{first.seed} --profile {first.profile}"
     return Ended(
         f"{len(bad)} of {runs} runs broke a promise; {which}",

@@ -108,13 +108,13 @@ def _rows(soaked: "Soaked") -> Iterator[dict[str, object]]:
 
 
 def _broken(verdict: "Verdict") -> Ended:
-    from quorate.netsim.campaign import Job
+    from quorate.netsim.campaign import Job, headline
 
     findings = investigated([Job(verdict.profile, verdict.seed)], [verdict])
     for finding in findings:
         print_finding(finding)
     file = findings[0].file if findings else f"{verdict.seed} --profile {verdict.profile}"
-    happened = f"{verdict.profile}-{verdict.seed} broke a promise: {verdict.check}: {verdict.text}"
+    happened = f"{verdict.profile}-{verdict.seed} broke a promise: {verdict.check}: {headline(verdict.text)}"
     return Ended(happened, f"To see it again: quorate netsim replay {file}", Exit.DID_NOT_SUCCEED)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from quorate.netsim import plain_yaml, reading
 from quorate.netsim.reading import ScenarioError, parse, read, write
@@ -27,7 +28,11 @@ EVERYTHING = Scenario(
 )
 
 
-@pytest.mark.parametrize("scenario", [EVERYTHING, Scenario()], ids=["everything", "nothing"])
+@pytest.mark.parametrize(
+    "scenario",
+    [EVERYTHING, Scenario(), Scenario(conditions=replace(Conditions(), peers=3))],
+    ids=["everything", "nothing", "usual"],
+)
 def test_what_is_written_is_read_again_as_the_same(scenario: Scenario) -> None:
     assert parse(write(scenario, ("a note\nof two lines",))) == scenario
 
