@@ -49,7 +49,7 @@ def _small(least: int = 30, most: int = 80) -> tuple[int, int]:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile(name="plain", faults=PLAIN),
+        Profile(name="plain", faults=PLAIN, rate=(20.0, 24.0)),
         Profile(
             name="pipelining",
             faults={"slow_link": 2.0, "stall": 1.0, "drop": 1.0, "partition": 0.5, "kill": 0.5, "handover": 0.5},

@@ -1,5 +1,6 @@
 """Faults of links. Amounts are seconds."""
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from quorate.consensus.ports import PeerId
@@ -13,8 +14,9 @@ Pairs = list[tuple[PeerId, PeerId]]
 
 
 class _Cut(Kind):
+    @abstractmethod
     def pairs(self, world: "World") -> Pairs:
-        raise NotImplementedError
+        """The directions that are cut."""
 
     def strike(self, world: "World") -> End | None:
         pairs = self.pairs(world)
