@@ -45,6 +45,13 @@ def test_it_stops_at_the_first_broken_promise(tmp_path: Path) -> None:
     assert (row.seeds, row.bad, row.first_bad) == (6, 1, 5)
 
 
+def test_a_profile_that_was_left_behind_goes_first(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    assert seeds(path, "one", 1) == [0, 1]
+    first, _ = next(soak.soak(path, "one", 1, lambda: True, ("plain", "five")))
+    assert (first.profile, first.seed) == ("five", 0)
+
+
 def test_what_is_not_a_table_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     path.write_text('{"next_seed": [1]}')
