@@ -10,6 +10,7 @@ from quorate.consensus.ports import Create, Remove, Rename, Sync, Write
 from quorate.netsim import reading
 from quorate.netsim.play import play
 from quorate.netsim.points import ALL_POINTS, DISK_POINTS, Killed, WorldPoints, never_reached
+from quorate.netsim.scenario import Load, Scenario
 
 
 class _World:
@@ -70,3 +71,9 @@ def test_the_points_that_hardly_any_drawn_run_comes_by_have_a_scenario() -> None
     scenario = reading.read(Path(reading.__file__).parent / "scenarios" / "history_fetched_from_another.yaml")
     reached = play(scenario).report.points
     assert [point for point in ("gap.ask", "gap.fill", "member.admit") if not reached.get(point)] == []
+
+
+def test_state_hashes_are_compared_in_a_run_of_a_thousand_entries() -> None:
+    """The other point that short runs do not come by."""
+    busy = Scenario(name="busy", seed=1, seconds=8.0, load=Load(rate=100.0))
+    assert play(busy).report.points.get("divergence.verdict")
