@@ -30,6 +30,8 @@ LONG_FILES: dict[str, str] = {}
 DYNAMIC_CODE: dict[str, str] = {
     "consensus/raft/engine.py": "the audited source of an installed package, known by its SHA-256",
     "tests/consensus/raft/stock.py": "the same source, unguarded, to show what it does",
+    "tests/netsim/stock/files.py": "its journal's own source, over simulated files",
+    "tests/netsim/stock/peer.py": "the same source, unguarded, in the simulated world",
 }
 
 DYNAMIC_MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve"}

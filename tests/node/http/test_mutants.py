@@ -1,6 +1,6 @@
 """Promises 5, 6, 7 and 9 broken on purpose where a user meets them, and the named test that then fails.
 
-Law: as in `tests/netsim/test_mutants.py`: a check that stays green while its promise is broken checks nothing.
+Law: as in `tests/netsim/test_broken_promises.py`: a check that stays green while its promise is broken checks nothing.
 """
 
 import json
