@@ -30,7 +30,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     faults: dict[str, float]
     always: tuple[str, ...] = ()
-    seconds: float = 8.0
+    seconds: float = 7.0
     peers: tuple[int, int] = (3, 3)
     rate: tuple[float, float] = (20.0, 30.0)
     pace_s: tuple[float, float] = (0.4, 1.5)
