@@ -8,7 +8,6 @@ Laws:
   on.
 """
 
-
 from quorate.consensus.ports import Clock, PeerId
 from quorate.scheduling import hlc
 
