@@ -33,14 +33,17 @@ class _Span(NamedTuple):
 
 
 def decide(steps: Sequence[Step], start: Value) -> bool | None:
-    """Whether there is an order. Open operations must have been seen by others. `start`: the value before everything.
+    """Whether there is an order. Open operations must be `registers.needed`. `start`: the value before everything.
 
     None: a value is put in twice, so that nobody can say who saw whose.
     """
     writers: dict[Value, Operation] = {put: operation for operation, put, _ in steps if put is not UNKNOWN}
+    orphans = [operation for operation, _, seen in steps if seen not in writers and seen not in (UNKNOWN, start)]
+    if any(not operation.is_open for operation in orphans):
+        return False
     if len(writers) < sum(put is not UNKNOWN for _, put, _ in steps) or start in writers:
         return None
-    if any(seen is not UNKNOWN and seen not in writers and seen != start for _, _, seen in steps):
+    if orphans:
         return False
     return _has_order(steps, writers, start)
 

@@ -25,11 +25,13 @@ def decide(enqueues: Sequence[Operation], dequeues: Sequence[Operation], unknown
     who found nothing.
     """
     put = {operation.given: operation for operation in enqueues}
-    if len(put) < len(enqueues):
-        return None
     takes = [operation for operation in dequeues if operation.told is not None]
     taken = {operation.told: operation for operation in takes}
-    if len(taken) < len(takes) or not taken.keys() <= put.keys():
+    if not taken.keys() <= put.keys():
+        return False
+    if len(put) < len(enqueues):
+        return None
+    if len(taken) < len(takes):
         return False
     if any(operation.ret < put[value].call for value, operation in taken.items()):
         return False
