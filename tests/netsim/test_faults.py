@@ -1,6 +1,7 @@
 """Each kind of fault does what its name says, is over when it is over, and adds up with others."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,9 @@ def test_a_half_open_connection_swallows_what_is_sent() -> None:
     assert world.run_until(lambda: running(world, follower).raft.last_index > heard, 5.0)
 
 
-def test_leftovers_of_an_old_connection_arrive_beside_the_frames_of_the_new_one() -> None:
+def test_leftovers_of_an_old_connection_arrive_beside_the_frames_of_the_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = cluster()
     leader = leader_id(world)
     follower = others(world, leader)[0]
@@ -114,7 +117,7 @@ def test_leftovers_of_an_old_connection_arrive_beside_the_frames_of_the_new_one(
             arrived.append(by is old)
         deliver(at, by, frame)
 
-    world.network._deliver = look_and_deliver  # type: ignore[method-assign]  # to see whose frames arrive
+    monkeypatch.setattr(world.network, "_deliver", look_and_deliver)
     world.strike(Fault(at=0.0, do="leftovers", on=(leader,), to=(follower,), amount=0.5))
     world.run(2.0)
     assert link.connection is not old
@@ -212,7 +215,7 @@ def disk_with_unsynced(size: int) -> SimDisk:
     return disk
 
 
-def _now(_delay_s: float, call: Callable[..., None], *args: object) -> None:
+def _now(delay_s: float, call: Callable[..., None], *args: Any) -> None:
     call(*args)
 
 
