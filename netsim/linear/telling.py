@@ -45,7 +45,7 @@ def _of_part(part: Part, answers: dict[int, int]) -> Iterator[str]:
     else:
         yield from _where(part, part.stuck, numbers)
     if part.is_shortest:
-        yield "It is the shortest: without any of these (and what rests on it) the rest can be ordered, or proves nothing."
+        yield "Without any of these (and what rests on it) the rest can be ordered, or proves nothing."
 
 
 def _where(part: Part, stuck: Operation, numbers: dict[int, int]) -> Iterator[str]:
