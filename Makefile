@@ -1,7 +1,7 @@
 # Everything runs from .venv, which `make venv` makes and every other target asks for.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv check test bench demo up soak clean
+.PHONY: help venv check test bench demo up soak stock clean
 
 BIN := .venv/bin
 SOAK_S ?= 600
@@ -36,6 +36,9 @@ soak: venv ## new seeds for SOAK_S seconds (600), crash states, then every test 
 	@$(BIN)/quorate netsim soak --seconds $(SOAK_S)
 	@end=$$(( $$(date +%s) + $(SOAK_S) )); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do $(BIN)/python -m pytest -x -q --hypothesis-profile=soak || exit 1; done
+
+stock: venv ## the table: stock PySyncObj beside ours, on the same seeds of the simulator
+	@$(BIN)/python -m tests.netsim.stock --seeds 100
 
 clean: ## remove caches and built packages (.venv and data folders stay)
 	@rm -rf build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
