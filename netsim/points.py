@@ -62,8 +62,3 @@ class WorldPoints:
     def executing(self, op: DiskOp) -> None:
         """For a disk, before it carries out `op`."""
         self.reach(DISK_POINTS[type(op)])
-
-
-def never_reached(counts: Mapping[str, int]) -> list[str]:
-    """The points no run of a soak came by; there should be none."""
-    return sorted(point for point in ALL_POINTS if not counts.get(point))

@@ -12,7 +12,7 @@ GONE = ("kill", "power", "wipe", "freeze")
 BACK = ("start", "thaw")
 LINKS = ("partition", "partial", "one_way", "drop", "half_open", "stall", "slow_link", "leftovers")
 """Kinds of fault that lie between peers."""
-MOMENTS: tuple[str, ...] = (
+MOMENTS = (
     "drop",
     "leftovers",
     "torn",
@@ -22,8 +22,11 @@ MOMENTS: tuple[str, ...] = (
     "twice",
     "handover",
     "overload",
+    "kill_at",
+    "power_at",
+    "bit_rot",
+    "disk_error",
 )
-MOMENTS += ("kill_at", "power_at", "bit_rot", "disk_error")
 """Kinds whose end says nothing, or is seen by somebody starting."""
 
 

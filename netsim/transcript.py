@@ -55,7 +55,8 @@ def _lines(events: Sequence[Event]) -> Iterator[_Line]:
     before: Event | None = None
     for event in events:
         # Whoever died at a point was killed by it: one line says both.
-        if _matters(event) and not (event.kind in ("kill", "power") and before is not None and before.kind == "killed_at"):
+        is_told = before is not None and before.kind == "killed_at" and event.kind in ("kill", "power")
+        if _matters(event) and not is_told:
             yield _Line(event.at, teller.sentence(event))
         before = event
     requests = [event for event in events if event.kind in ("invoke", "told")]

@@ -87,7 +87,3 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     without those that have to stay. What is left of a linearizable history is linearizable."""
     words: Callable[[Any], str] = str
     """A state in words, after "the object ..."."""
-
-
-def step_words(model: Model, state: State) -> str:
-    return "may be in any state" if model.anywhere is not None and state == model.anywhere else model.words(state)

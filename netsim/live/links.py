@@ -66,9 +66,6 @@ class Links:
         for pair in pairs:
             self._links[pair].drop()
 
-    def passed_bytes(self) -> int:
-        return sum(link.counts["bytes"] for link in self._links.values())
-
 
 def both_ways(ones: Iterable[str], others: Iterable[str]) -> list[Pair]:
     """Every link between the two sides, in either direction."""

@@ -10,7 +10,6 @@ Laws
 import asyncio
 import contextlib
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from socket import SO_LINGER, SOL_SOCKET
@@ -64,8 +63,6 @@ class Link:
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
-        self.counts: Counter[str] = Counter()
-        """connections, bytes, resets."""
         self._rules: list[Rule] = []
         self._changed = asyncio.Condition()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -116,7 +113,6 @@ class Link:
             self._break(writer)
 
     async def _serve(self, dialled: Stream) -> None:
-        self.counts["connections"] += 1
         with self._counted(dialled[1]):
             if self._of(Reset) or len(self._writers) > 2 * MAX_CONNECTIONS:
                 return
@@ -173,7 +169,6 @@ class Link:
             if not data:
                 return
             writer.write(data)
-            self.counts["bytes"] += len(data)
             try:
                 await writer.drain()
             except OSError:
@@ -199,7 +194,6 @@ class Link:
         """RST, not FIN: nobody mistakes it for an end in peace."""
         if writer.transport.is_closing():
             return
-        self.counts["resets"] += 1
         with contextlib.suppress(OSError, AttributeError):
             writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
         writer.transport.abort()

@@ -11,7 +11,6 @@ from quorate.consensus.raft.following import Following
 from quorate.consensus.raft.gate import Gate
 from quorate.consensus.raft.installing import Installing
 from quorate.consensus.raft.log import Config, Log
-from quorate.consensus.raft.progress import Progress
 from quorate.consensus.raft.replication import Replication
 from quorate.netsim.patch import Patching
 
@@ -196,20 +195,3 @@ def count_a_stale_acknowledgement(patch: Patching) -> None:
         return on_append_reply(self, frm, message)
 
     patch.setattr(Replication, "on_append_reply", credulous)
-
-
-def let_a_late_rejection_count(patch: Patching) -> None:
-    """The answer to the second message of a flight undoes the correction that the answer to the first one brought (L1).
-    Two guards stand here (the flight's number, one message at a time until one is accepted): both fall.
-    """
-    on_append_reply, new_flight = Replication.on_append_reply, Progress.new_flight
-
-    def credulous(self: Replication, frm: str, message: Any) -> bool:
-        return on_append_reply(self, frm, replace(message, epoch=self.progress[frm].epoch))
-
-    def confident(self: Progress, next_index: int) -> None:
-        new_flight(self, next_index)
-        self.confirmed = True
-
-    patch.setattr(Replication, "on_append_reply", credulous)
-    patch.setattr(Progress, "new_flight", confident)

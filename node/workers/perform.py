@@ -98,4 +98,3 @@ def _encoded(returned: Any, handler: Handler, max_bytes: int) -> bytes | TaskErr
         problem = f"the result of {handler.name} is {len(result)} bytes as JSON, at most {max_bytes}"
         return TaskError("ResultTooLarge", f"{problem}: store it, return a reference")
     return result
-

@@ -2,8 +2,11 @@
 
 import pytest
 
+from quorate.consensus.points import POINTS
 from quorate.netsim import campaign
 from quorate.netsim.campaign import ERROR, OK, Job, Tally, Verdict, empty, interleaved, judge, run
+from quorate.netsim.faults.rules import KINDS
+from quorate.netsim.points import DISK_POINTS
 from quorate.netsim.scenario import Fault, Operation, Scenario
 from tests.netsim import fake_play
 
@@ -56,7 +59,8 @@ def test_an_error_of_the_simulator_is_no_pass(monkeypatch: pytest.MonkeyPatch) -
 
 def test_tables_add_up_and_show_what_was_never_met() -> None:
     tally: Tally = empty()
-    assert {"fault kill", "point flush.done"} <= set(tally.never_met())
+    points = {*POINTS, *DISK_POINTS.values()}
+    assert set(tally.never_met()) == {f"fault {kind}" for kind in KINDS} | {f"point {point}" for point in points}
     tally.add(Verdict("p", 3, OK, faults={"kill": 2}, points={"flush.done": 1}, checks={"kept": 5}, virtual_s=2.0))
     tally.add(Verdict("p", 4, "kept", faults={"kill": 1}, checks={"kept": 1}, virtual_s=3.0))
     tally.add(Verdict("p", 5, "kept"))

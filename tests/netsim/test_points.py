@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from quorate.consensus.points import POINTS
 from quorate.consensus.ports import Create, Remove, Rename, Sync, Write
 from quorate.netsim import reading
 from quorate.netsim.play import play
-from quorate.netsim.points import ALL_POINTS, DISK_POINTS, Killed, WorldPoints, never_reached
+from quorate.netsim.points import DISK_POINTS, Killed, WorldPoints
 from quorate.netsim.scenario import Load, Scenario
 
 
@@ -55,15 +54,6 @@ def test_every_operation_of_a_disk_is_a_point(op: Create | Write | Sync | Rename
     world = _World()
     WorldPoints(world, _Machine()).executing(op)
     assert world.reached == {DISK_POINTS[type(op)]: 1}
-
-
-def test_what_a_soak_never_reached_is_told_by_name() -> None:
-    counts = dict.fromkeys(ALL_POINTS, 1)
-    assert never_reached(counts) == []
-    del counts["disk.sync"]
-    counts["install.finish"] = 0
-    assert never_reached(counts) == ["disk.sync", "install.finish"]
-    assert set(never_reached({})) == set(POINTS) | set(DISK_POINTS.values())
 
 
 def test_the_points_that_hardly_any_drawn_run_comes_by_have_a_scenario() -> None:

@@ -5,8 +5,9 @@ import pytest
 
 from quorate.consensus.commands import Done, Refused, SessionInfo
 from quorate.consensus.peer import Peer
+from quorate.netsim.machine import Machine
 from quorate.netsim.play import STUBS_GONE_S
-from quorate.netsim.world import HANDLERS, PLACES, Machine, World
+from quorate.netsim.world import HANDLERS, PLACES, World
 from quorate.scheduling.hlc import wall_ms_of
 from quorate.scheduling.task import NewTask, Retry, State, Succeeded
 from tests.netsim.cluster import Asked, answered, cluster, leader_id, others, running, work_of
