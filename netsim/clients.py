@@ -19,7 +19,7 @@ from quorate.netsim.flow import submission
 from quorate.netsim.machine import Machine
 from quorate.netsim.scenario import Flow, Leaf, Operation
 from quorate.netsim.world import World
-from quorate.scheduling.task import ENDED, TaskId
+from quorate.scheduling.task import TaskId
 
 SLACK_S = 1.0
 """What a request may take beyond its deadline, by any clock within the bounds."""
@@ -84,10 +84,12 @@ class Clients:
         """The load is over: what is still unknown is asked for again, but not without end."""
         self._running = False
 
-    @property
-    def unanswered(self) -> list[str]:
-        """Submissions of which nobody has said yes or no."""
-        return sorted(self._asked - self.accepted.keys() - self.refused.keys())
+    def missing(self) -> str:
+        """What is still unanswered; "": nothing."""
+        if self.open:
+            return f"{self.open} requests unanswered"
+        unknown = sorted(self._asked - self.accepted.keys() - self.refused.keys())
+        return f"{len(unknown)} submissions still without an answer, the first: {unknown[0]}" if unknown else ""
 
     # --- asking
 
@@ -269,23 +271,3 @@ _ASK: dict[str, Callable[[Clients, Request, Peer, float], None]] = {
     "look": Clients._look,
     "list": Clients._list,
 }
-
-
-def unsettled(world: World, clients: Clients) -> str:
-    """What is not yet as it must become once all has healed; "" when everything is."""
-    if clients.open:
-        return f"{clients.open} requests unanswered"
-    peers = [machine.peer for machine in world.live() if machine.peer is not None]
-    if len(peers) != len(world.ids):
-        return f"only {len(peers)} peers run"
-    if len({(peer.machine.index, peer.machine.state_hash) for peer in peers}) != 1:
-        return f"replicas differ: {[(p.id, p.raft.role, p.raft.term, p.machine.index) for p in peers]}"
-    for peer in peers:
-        if not peer.history_complete:
-            return f"{peer.id} has gaps in its history"
-    waiting = [t for t in peers[0].machine.tasks.values() if t.state not in ENDED]
-    if waiting:
-        return f"{len(waiting)} tasks have not ended, the first: {waiting[0].id} {waiting[0].state} {waiting[0].reason}"
-    if clients.unanswered:
-        return f"{len(clients.unanswered)} submissions still without an answer, the first: {clients.unanswered[0]}"
-    return ""

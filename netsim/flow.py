@@ -10,10 +10,9 @@ import msgspec
 
 from quorate.netsim.clock import SeededEntropy
 from quorate.netsim.scenario import Flow, InTurn, Leaf, Together
-from quorate.netsim.work import Rule
+from quorate.netsim.work import HANDLER, Rule
 from quorate.scheduling.task import NewTask, Retry, TaskId
 
-HANDLER = "sim.work"
 RETRY = Retry(max=3, schedule=(0.1, 0.5))
 TIMEOUT_MS = 2_000
 NAMESPACES = ("default", "tenant-1", "tenant-2", "tenant-3")

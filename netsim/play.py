@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from quorate.netsim.checking import Checks
-from quorate.netsim.clients import Clients, unsettled
+from quorate.netsim.checkers import HEAL_WITHIN_S, Watch, standard
+from quorate.netsim.clients import Clients
 from quorate.netsim.profiles import Profile
 from quorate.netsim.scenario import Scenario
 from quorate.netsim.swarm import draw, expand
@@ -20,7 +20,6 @@ from quorate.netsim.trace import Trace
 from quorate.netsim.violation import Violation
 from quorate.netsim.world import World
 
-HEAL_WITHIN_S = 60.0
 STUBS_GONE_S = 17.0
 """By then the state has forgotten what has ended, and only history can answer for it."""
 LEADER_WITHIN_S = 10.0
@@ -66,13 +65,14 @@ def play(scenario: Scenario, *, trace: Trace | None = None, observers: Sequence[
     scenario = expand(scenario)
     world = World(scenario.seed, conditions=scenario.conditions, trace=trace)
     clients = Clients(world)
-    checks = Checks(world, clients)
+    watch = Watch(world, standard(world, clients.record))
+    world.watchers.append(watch.step)
     violation: Violation | None = None
     with _no_garbage_collection():
         try:
             for observe in observers:
                 observe(world)
-            _play(world, scenario, clients, checks)
+            _play(world, scenario, clients, watch)
         except Violation as broken:
             violation = broken
         except AssertionError as broken:
@@ -82,10 +82,10 @@ def play(scenario: Scenario, *, trace: Trace | None = None, observers: Sequence[
     if violation is not None:
         violation.at = world.now
         world.trace.note(world.now, "violation", check=violation.check, text=violation.text)
-    return Outcome(_report(world, scenario, clients, checks), violation)
+    return Outcome(_report(world, scenario, clients, watch), violation)
 
 
-def _play(world: World, scenario: Scenario, clients: Clients, checks: Checks) -> None:
+def _play(world: World, scenario: Scenario, clients: Clients, watch: Watch) -> None:
     clients.plan(scenario.operations)
     for fault in scenario.faults:
         world.plan(fault)
@@ -97,18 +97,18 @@ def _play(world: World, scenario: Scenario, clients: Clients, checks: Checks) ->
     world.heal_everything()
     clients.stop()
     within = world.now + HEAL_WITHIN_S
-    while what := unsettled(world, clients):
+    while what := clients.missing() or watch.missing():
         if world.now > within:
-            checks.settled()
+            watch.end()  # the checker that demands it says so
             raise Violation("progress", f"not settled {HEAL_WITHIN_S:g} s after healing: {what}")
         world.run(LOOK_S)
     world.trace.note(world.now, "settled")
-    checks.settled()
+    watch.end()
     world.run(STUBS_GONE_S)
-    checks.end()
+    watch.end()
 
 
-def _report(world: World, scenario: Scenario, clients: Clients, checks: Checks) -> Report:
+def _report(world: World, scenario: Scenario, clients: Clients, watch: Watch) -> Report:
     return Report(
         name=scenario.name,
         seed=scenario.seed,
@@ -119,7 +119,7 @@ def _report(world: World, scenario: Scenario, clients: Clients, checks: Checks) 
         attempts=len(world.ran),
         faults=dict(sorted(world.struck.items())),
         points=dict(sorted(world.reached.items())),
-        checks=checks.made(),
+        checks=watch.made(),
     )
 
 

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 from quorate.netsim.scenario import Conditions
 
+OFTEN = (30, 80)
+"""Entries from one snapshot to the next: several in every run."""
 PLAIN = {
     "kill": 1.0,
     "freeze": 0.5,
@@ -42,10 +44,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What does not vary."""
 
 
-def _small(least: int = 30, most: int = 80) -> tuple[int, int]:
-    return (least, most)
-
-
 PROFILES = {
     profile.name: profile
     for profile in (
@@ -58,13 +56,13 @@ PROFILES = {
             seconds=5.0,
             conditions=Conditions(delay_s=(0.01, 0.06)),
         ),
-        Profile(name="compaction", faults=PLAIN, rate=(30.0, 50.0), snapshot_entries=_small(), keep_entries=(5, 30)),
+        Profile(name="compaction", faults=PLAIN, rate=(30.0, 50.0), snapshot_entries=OFTEN, keep_entries=(5, 30)),
         Profile(
             name="kill-anywhere",
             faults={"kill_at": 8.0, "kill": 0.3, "twice": 0.5, "partition": 0.5, "handover": 0.3, "freeze": 0.3},
             always=("kill_at",),
             pace_s=(0.15, 0.5),
-            snapshot_entries=_small(),
+            snapshot_entries=OFTEN,
             keep_entries=(5, 30),
             segment_bytes=(8_192, 32_768),
         ),
@@ -118,7 +116,7 @@ PROFILES = {
             faults={"kill": 2.0, "wipe": 0.5, "everybody_kill": 0.4, "partition": 1.0, "drop": 1.0, "kill_at": 1.5},
             always=("kill",),
             rate=(40.0, 50.0),
-            snapshot_entries=_small(),
+            snapshot_entries=OFTEN,
             keep_entries=(3, 8),
         ),
         Profile(
@@ -126,10 +124,10 @@ PROFILES = {
             faults={"kill": 1.0, "power": 1.0, "torn": 1.0, "freeze": 0.3, "power_at": 3.0, "disk_slow": 0.5},
             always=("power", "power_at"),
             peers=(1, 1),
-            snapshot_entries=_small(),
+            snapshot_entries=OFTEN,
             keep_entries=(5, 20),
         ),
-        Profile(name="pair", faults=PLAIN, peers=(2, 2), snapshot_entries=_small(), keep_entries=(5, 20)),
+        Profile(name="pair", faults=PLAIN, peers=(2, 2), snapshot_entries=OFTEN, keep_entries=(5, 20)),
         Profile(
             name="forgotten",
             faults={"wipe": 2.0, "kill": 1.0, "power": 0.5, "everybody_kill": 0.3, "partition": 0.5, "kill_at": 1.5},
@@ -137,7 +135,7 @@ PROFILES = {
             seconds=24.0,
             rate=(6.0, 10.0),
             pace_s=(1.0, 2.5),
-            snapshot_entries=_small(),
+            snapshot_entries=OFTEN,
             keep_entries=(3, 10),
         ),
         Profile(name="four", faults={**PLAIN, "handover": 1.0}, peers=(4, 4), seconds=6.0),
@@ -165,7 +163,7 @@ PROFILES = {
             name="sick-disks",
             faults={"disk_error": 2.0, "disk_full": 1.0, "disk_slow": 1.0, "power": 1.0, "bit_rot": 1.5, "torn": 0.7},
             always=("disk_error", "bit_rot"),
-            snapshot_entries=_small(),
+            snapshot_entries=OFTEN,
             keep_entries=(5, 30),
             segment_bytes=(8_192, 32_768),
             conditions=Conditions(history_flush_s=1.0),

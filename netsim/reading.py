@@ -17,6 +17,7 @@ from quorate.netsim.faults.rules import KINDS
 from quorate.netsim.scenario import (
     MAX_FAULTS,
     MAX_OPERATIONS,
+    MAX_PEERS,
     MAX_SECONDS,
     Conditions,
     Fault,
@@ -25,9 +26,9 @@ from quorate.netsim.scenario import (
     Load,
     Operation,
     Scenario,
+    peer_names,
 )
 
-MAX_PEERS = 9
 MAX_RATE = 10_000.0
 MAX_DELAY_S = 600.0
 MAX_NOTE_LENGTH = 2_000
@@ -123,15 +124,11 @@ def problems(scenario: Scenario) -> Iterator[Wrong]:
     yield from _conditions(scenario.conditions)
     if scenario.load is not None:
         yield from _load(scenario.load)
-    peers = peer_ids(scenario)
+    peers = peer_names(scenario.conditions.peers)
     for n, fault in enumerate(scenario.faults):
         yield from _fault(f"faults[{n}]", fault, peers)
     for n, operation in enumerate(scenario.operations):
         yield from _operation(f"operations[{n}]", operation, peers)
-
-
-def peer_ids(scenario: Scenario) -> tuple[str, ...]:
-    return tuple("abcdefghi"[: scenario.conditions.peers])
 
 
 def _conditions(conditions: Conditions) -> Iterator[Wrong]:

@@ -6,6 +6,8 @@ an unknown name or a value out of bounds is refused with the place where it stan
 
 import msgspec
 
+PEER_NAMES = "abcdefghi"
+MAX_PEERS = len(PEER_NAMES)
 MAX_SECONDS = 3_600.0
 MAX_FAULTS = 10_000
 MAX_OPERATIONS = 200_000
@@ -111,3 +113,8 @@ class Scenario(_Data, frozen=True):
     faults: tuple[Fault, ...] = ()
     operations: tuple[Operation, ...] = ()
     expect: str = "ok"
+
+
+def peer_names(count: int) -> tuple[str, ...]:
+    """a, b, c ..."""
+    return tuple(PEER_NAMES[:count])

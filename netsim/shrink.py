@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from quorate.netsim.scenario import Conditions, Fault, Flow, Leaf, Load, Scenario
+from quorate.netsim.scenario import PEER_NAMES, Conditions, Fault, Flow, Leaf, Load, Scenario
 
 T = TypeVar("T")
 Candidates = Callable[[Scenario], Iterator[Scenario]]
@@ -182,7 +182,7 @@ def _fewer_peers(best: Scenario) -> Iterator[Scenario]:
     left = best.conditions.peers - 1
     if not left:
         return
-    gone = "abcdefghi"[left]
+    gone = PEER_NAMES[left]
     regions = {name: tuple(peer for peer in peers if peer != gone) for name, peers in best.conditions.regions.items()}
     yield replace(
         best,

@@ -15,7 +15,7 @@ from quorate.netsim.faults.rules import KINDS
 from quorate.netsim.flow import draw_flow
 from quorate.netsim.points import ALL_POINTS
 from quorate.netsim.profiles import Profile
-from quorate.netsim.scenario import Fault, Load, Operation, Scenario
+from quorate.netsim.scenario import Fault, Load, Operation, Scenario, peer_names
 
 FIRST_FAULT_S = 1.5
 """By then a leader has been elected, mostly."""
@@ -101,7 +101,7 @@ def draw(seed: int, profile: Profile) -> Scenario:
         seconds=profile.seconds,
         conditions=conditions,
         load=Load(rate=rate),
-        faults=_faults(dice, profile, tuple("abcdefghi"[:peers])),
+        faults=_faults(dice, profile, peer_names(peers)),
     )
 
 
@@ -164,7 +164,7 @@ def expand(scenario: Scenario) -> Scenario:
     load = scenario.load
     until = scenario.seconds if load.until_s is None else min(load.until_s, scenario.seconds)
     dice = SeededEntropy(f"{scenario.seed} load")
-    ids = tuple("abcdefghi"[: scenario.conditions.peers])
+    ids = peer_names(scenario.conditions.peers)
     made: list[Operation] = []
     keys: list[str] = []
     at = FIRST_OPERATION_S

@@ -13,6 +13,9 @@ from quorate.consensus.ports import Entropy
 from quorate.netsim.disk import Schedule
 from quorate.scheduling.task import Attempt, Ending, Failed, Returned, Succeeded, TaskError, TaskId
 
+HANDLER = "sim.work"
+"""What simulated workers run; its result names its fence (`result_of`)."""
+
 
 class Ran(NamedTuple):
     """One attempt that ran to its end somewhere."""

@@ -26,13 +26,13 @@ from quorate.netsim.faults.scoped import Scoped
 from quorate.netsim.machine import NEVER, Machine, Process
 from quorate.netsim.network import SimNetwork
 from quorate.netsim.points import Killed
-from quorate.netsim.scenario import Conditions
+from quorate.netsim.scenario import Conditions, peer_names
 from quorate.netsim.trace import Event, Trace
 from quorate.netsim.violation import Violation
-from quorate.netsim.work import Ran, SimWork, Watching
+from quorate.netsim.work import HANDLER, Ran, SimWork, Watching
 from quorate.scheduling.task import Ending, TaskId
 
-HANDLERS = ("sim.work", "builtin.noop")
+HANDLERS = (HANDLER, "builtin.noop")
 PLACES = 8
 OPERATOR_LOOKS_S = 0.5
 REFUSALS = (DamagedJournal, ForeignJournal, MissingSnapshot, BadSnapshot, ForeignFolder)
@@ -61,7 +61,7 @@ class World(Ticking, Scoped):
         self.seed = seed
         self.conditions = conditions or Conditions(peers=peers, snapshot_entries=50_000, keep_entries=10_000)
         self.trace = trace or Trace()
-        self.ids: tuple[PeerId, ...] = tuple("abcdefghi"[: self.conditions.peers])
+        self.ids: tuple[PeerId, ...] = peer_names(self.conditions.peers)
         self._calls: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
         self.steps = 0

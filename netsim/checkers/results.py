@@ -14,12 +14,9 @@ from quorate.netsim.checkers.checker import Looks
 from quorate.netsim.checkers.story import Story
 from quorate.netsim.machine import Machine
 from quorate.netsim.violation import Violation
-from quorate.netsim.work import result_of
+from quorate.netsim.work import HANDLER, result_of
 from quorate.netsim.world import World
 from quorate.scheduling.task import ENDED, State, TaskId
-
-SIMULATED = "sim.work"
-"""The handler whose result names its fence."""
 
 
 class End(NamedTuple):
@@ -65,7 +62,7 @@ class OneResult:
             return
         if fence != event.fence:
             raise Violation(self.name, f"entry {at}: {task} succeeded under fence {event.fence}; {fence} was running")
-        if event.handler != SIMULATED:
+        if event.handler != HANDLER:
             return
         for ran in self._world.ran[self._ran_read :]:
             if ran.how == "succeeded":

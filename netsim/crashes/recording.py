@@ -12,6 +12,7 @@ from quorate.netsim.crashes.promises import Promise
 from quorate.netsim.machine import Machine
 from quorate.netsim.scenario import Conditions
 from quorate.netsim.violation import Violation
+from quorate.netsim.work import HANDLER
 from quorate.netsim.world import World
 from quorate.scheduling.task import NewTask
 
@@ -84,7 +85,7 @@ class Recording:
         if live:
             peer = live[self._chance.below(len(live))]
             size = (10, 10, 10, 10, 200, 200, 200, 2_000)[self._chance.below(8)]
-            task = NewTask(id=peer.new_id(), handler="sim.work", args=b'"' + bytes(size - 2) + b'"')
+            task = NewTask(id=peer.new_id(), handler=HANDLER, args=b'"' + bytes(size - 2) + b'"')
             peer.submit([task], peer.now() + 5.0, _whatever)
             self.world.touch(peer.id)
         self.world.after(LOAD_S, self._ask)

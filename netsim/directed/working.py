@@ -7,6 +7,7 @@ from quorate.consensus.machine import moves
 from quorate.consensus.ports import PeerId
 from quorate.netsim.directed.stage import Asked, Stage, demand
 from quorate.netsim.directed.tap import Tap
+from quorate.netsim.work import HANDLER
 from quorate.scheduling.task import NewTask, Retry, State, Succeeded, Task, TaskId
 
 LONG = (30.0, 31.0)
@@ -89,7 +90,7 @@ def a_staged_submission_that_is_refused() -> None:
     stage.until(lambda: any(_held(stage, peer, task.id) for peer in stage.ids), 10.0, "the attempt has begun")
     holder = next(peer for peer in stage.ids if _held(stage, peer, task.id))
     one, other = stage.peer(holder).new_id(), stage.peer(holder).new_id()
-    cycle = tuple(type(task)(id=a, handler="sim.work", args=b"{}", after=(b,)) for a, b in ((one, other), (other, one)))
+    cycle = tuple(type(task)(id=a, handler=HANDLER, args=b"{}", after=(b,)) for a, b in ((one, other), (other, one)))
     record = stage.peer(holder).machine.tasks[task.id]
     stage.peer(holder).on_work_done(task.id, record.fence, Succeeded(b"1", staged=cycle))
     stage.world.touch(holder)
@@ -128,9 +129,7 @@ def a_failed_attempt_is_tried_again() -> None:
     peer = stage.leader()
     for one in stage.ids:
         stage.work(one).run_s, stage.work(one).failing = (0.01, 0.02), 1.0
-    task = NewTask(
-        id=stage.peer(peer).new_id(), handler="sim.work", args=b"{}", retry=Retry(max=3, schedule=(0.1, 0.2))
-    )
+    task = NewTask(id=stage.peer(peer).new_id(), handler=HANDLER, args=b"{}", retry=Retry(max=3, schedule=(0.1, 0.2)))
     stage.submit(peer, [task])
     stage.run(0.05)
     for one in stage.ids:

@@ -27,7 +27,7 @@ from quorate.netsim.live.processes import Processes
 from quorate.netsim.live.running import Outcome, Say, outcome_of, run_to_the_end, strike
 from quorate.netsim.live.tally import Tally
 from quorate.netsim.live.watch import Watch
-from quorate.netsim.scenario import Fault
+from quorate.netsim.scenario import Fault, peer_names
 
 CLIENTS = 8
 UP_WITHIN_S = 90.0
@@ -38,8 +38,6 @@ SHARE_THAT_FAILS = 0.15
 
 
 MEANS: dict[str, type[LoopbackNet] | type[NamespaceNet]] = {"proxies": LoopbackNet, "namespaces": NamespaceNet}
-NAMES = "abcdefghi"
-"""Of peers, in order."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(settings: Settings, say: Say) -> Outcome:
     """Raises own.PeerWillNotStart, namespaces.NoNamespaces, OSError, KeyboardInterrupt."""
-    peers = tuple(NAMES[: settings.peers])
+    peers = peer_names(settings.peers)
     with _net(settings.means, peers) as net, _folder(settings.keep) as folder, Processes(folder) as processes:
         cluster = OwnCluster(folder, peers, settings.application, processes, net)
         tally = Tally(say)

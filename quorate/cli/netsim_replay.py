@@ -90,11 +90,12 @@ def draw(path: Path, told: "Told") -> None:
     """The page of a run, into `path`."""
     from quorate.netsim import reading
     from quorate.netsim.report.page import page
+    from quorate.netsim.scenario import peer_names
 
     scenario = told.scenario
     title = scenario.name or f"seed {scenario.seed}"
     facts = {"seed": str(scenario.seed), "digest": told.digest, "scenario": reading.write(scenario)}
-    path.write_text(page(title, reading.peer_ids(scenario), told.events, facts, told.words), "utf-8")
+    path.write_text(page(title, peer_names(scenario.conditions.peers), told.events, facts, told.words), "utf-8")
     click.echo(f"Drawn in {path}", err=True)
 
 

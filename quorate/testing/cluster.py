@@ -16,7 +16,7 @@ from quorate.consensus.commands import SessionInfo
 from quorate.consensus.ports import Work
 from quorate.netsim.faults.rules import KINDS, Rule
 from quorate.netsim.machine import Machine
-from quorate.netsim.scenario import Conditions
+from quorate.netsim.scenario import MAX_PEERS, Conditions
 from quorate.netsim.scenario import Fault as FaultData
 from quorate.netsim.trace import Trace
 from quorate.netsim.violation import Violation
@@ -41,7 +41,6 @@ from quorate.testing.work import HandlerWork
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PEERS_MAX = 9
 COMES_UP_WITHIN_S = 15.0
 DOWN = frozenset({"kill", "power"})
 RUN_MAX_S = 100_000.0
@@ -55,8 +54,8 @@ class Cluster(Submitter):
     """
 
     def __init__(self, seed: int = 0, *, peers: int = 3) -> None:
-        if not 1 <= peers <= PEERS_MAX:
-            raise ValueError(f"peers: got {peers}, expected 1 to {PEERS_MAX}")
+        if not 1 <= peers <= MAX_PEERS:
+            raise ValueError(f"peers: got {peers}, expected 1 to {MAX_PEERS}")
         self.seed = seed
         self.random = random.Random(f"{seed} test")
         """For tests and handlers that want chance."""

@@ -3,8 +3,7 @@
 Law: the simulator's own checkers, all of them but the one that asks every task to end: a test may leave work undone.
 """
 
-from quorate.netsim.checkers import Record, Watch, standard
-from quorate.netsim.checkers.settling import TasksEnd
+from quorate.netsim.checkers import Record, Watch, of_unfinished
 from quorate.netsim.violation import Violation
 from quorate.netsim.world import World
 
@@ -12,9 +11,7 @@ from quorate.netsim.world import World
 class Promises:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._watch = Watch(
-            world, [checker for checker in standard(world, Record()) if not isinstance(checker, TasksEnd)]
-        )
+        self._watch = Watch(world, of_unfinished(world, Record()))
         world.watchers.append(self._watch.step)
 
     def all_serve(self) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import quorate
+from quorate.netsim.scenario import MAX_PEERS
 from quorate.testing import Cluster, Handle
-from quorate.testing.cluster import PEERS_MAX
 from tests.quorate.testing import shop
 
 
@@ -222,7 +222,7 @@ def test_a_mark_says_how_many_peers_there_are(cluster: Cluster) -> None:
 
 def test_values_that_make_no_sense_are_refused_by_name(cluster: Cluster) -> None:
     with pytest.raises(ValueError, match="expected 1 to 9"):
-        Cluster(peers=PEERS_MAX + 1)
+        Cluster(peers=MAX_PEERS + 1)
     with pytest.raises(ValueError, match="expected some of a, b, c"):
         cluster.kill("z")
     with pytest.raises(ValueError, match="expected some of a, b, c"):
