@@ -13,7 +13,7 @@ from quorate.netsim.disk import SimDisk
 from quorate.netsim.history import SimHistory
 from quorate.netsim.network import Port
 from quorate.netsim.points import Killed, WorldPoints
-from quorate.netsim.work import Ran
+from quorate.netsim.work import Began, Ran
 from quorate.scheduling.task import Attempt, Ending, TaskId
 
 if TYPE_CHECKING:
@@ -104,13 +104,16 @@ class Process:
 
     def started(self, attempt: Attempt) -> None:
         world = self._world
+        world.began.append(Began(self._machine.id, self._machine.life, attempt))
         world.trace.note(
             world.now, "attempt", self._machine.id, task=attempt.task, fence=attempt.fence, handler=attempt.handler
         )
 
     def over(self, attempt: Attempt, how: str) -> None:
         world, me = self._world, self._machine.id
-        world.ran.append(Ran(world.now, me, attempt.task, attempt.attempt, attempt.fence, how))
+        if self._machine.work is not self.work:
+            return  # its thread died with the process
+        world.ran.append(Ran(world.now, me, self._machine.life, attempt.task, attempt.attempt, attempt.fence, how))
         world.trace.note(world.now, "attempt_over", me, task=attempt.task, fence=attempt.fence, how=how)
 
 

@@ -17,11 +17,20 @@ HANDLER = "sim.work"
 """What simulated workers run; its result names its fence (`result_of`)."""
 
 
+class Began(NamedTuple):
+    """One attempt that was handed to a worker. `life`: of the machine then."""
+
+    peer: str
+    life: int
+    attempt: Attempt
+
+
 class Ran(NamedTuple):
-    """One attempt that ran to its end somewhere."""
+    """One attempt that ran to its end somewhere, in a process that lived to see it. `life`: of the machine then."""
 
     at: float
     peer: str
+    life: int
     task: TaskId
     attempt: int
     fence: int
@@ -62,13 +71,14 @@ class SimWork:
         self._entropy = entropy
         self._done = done
         self._watching = watching
-        self._running: dict[tuple[TaskId, int], Attempt] = {}
+        self.running: dict[tuple[TaskId, int], Attempt] = {}
+        """Those that were not told to stop, by task and fence."""
         self.lost_told = 0
         self.run_s = (0.001, 0.2)
         self.failing = 0.1
 
     def start(self, attempt: Attempt) -> None:
-        self._running[(attempt.task, attempt.fence)] = attempt
+        self.running[(attempt.task, attempt.fence)] = attempt
         self._watching.started(attempt)
         if attempt.args.startswith(b'{"run_s"'):
             rule = _RULE.decode(attempt.args)
@@ -79,7 +89,7 @@ class SimWork:
         self._schedule(run_s, self._end, attempt, self._entropy.random() < self.failing)
 
     def _end(self, attempt: Attempt, failed: bool) -> None:
-        if self._running.pop((attempt.task, attempt.fence), None) is None:
+        if self.running.pop((attempt.task, attempt.fence), None) is None:
             return
         if failed:
             self._report(attempt, "failed", Failed(TaskError("SimulatedError", "as the scenario says")))
@@ -91,7 +101,7 @@ class SimWork:
         self._done(attempt.task, attempt.fence, ending)
 
     def cancel(self, task: TaskId, fence: int) -> None:
-        attempt = self._running.pop((task, fence), None)
+        attempt = self.running.pop((task, fence), None)
         if attempt is not None:
             self._schedule(0.0, self._report, attempt, "cancelled", Returned("cancelled"))
 

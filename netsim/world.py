@@ -29,7 +29,7 @@ from quorate.netsim.points import Killed
 from quorate.netsim.scenario import Conditions, peer_names
 from quorate.netsim.trace import Event, Trace
 from quorate.netsim.violation import Violation
-from quorate.netsim.work import HANDLER, Ran, SimWork, Watching
+from quorate.netsim.work import HANDLER, Began, Ran, SimWork, Watching
 from quorate.scheduling.task import Ending, TaskId
 
 HANDLERS = (HANDLER, "builtin.noop")
@@ -65,6 +65,7 @@ class World(Ticking, Scoped):
         self._calls: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
         self.steps = 0
+        self.began: list[Began] = []
         self.ran: list[Ran] = []
         self.reached: Counter[str] = Counter()
         """Fault points, by name."""

@@ -4,6 +4,7 @@ Law: a checker knows nothing of how peers work; it looks at what they did, said 
 that it is seen to catch (`tests/netsim/checkers/test_planted.py`).
 """
 
+from quorate.netsim.checkers.alarms import NoFalseAlarm
 from quorate.netsim.checkers.answers import AnsweredOnce
 from quorate.netsim.checkers.attempts import OneHolder, RisingFences
 from quorate.netsim.checkers.checker import Checker
@@ -12,12 +13,14 @@ from quorate.netsim.checkers.commits import Commits, FlushedMajority
 from quorate.netsim.checkers.dependencies import Dependencies
 from quorate.netsim.checkers.durable import DurableLogs
 from quorate.netsim.checkers.elections import LeaderCompleteness, OneLeader
+from quorate.netsim.checkers.handlers import BegunRightly, HandlersStopped, HandlersWarned
 from quorate.netsim.checkers.linearizable import Linearizable
 from quorate.netsim.checkers.matching import LogMatching
 from quorate.netsim.checkers.progress import Progress
 from quorate.netsim.checkers.reads import ReadsSeeAcknowledged
 from quorate.netsim.checkers.record import Record
 from quorate.netsim.checkers.results import OneResult
+from quorate.netsim.checkers.retries import RetriesKept
 from quorate.netsim.checkers.sessions import TrustEndsFirst
 from quorate.netsim.checkers.settling import HEAL_WITHIN_S, HistoriesEqual, ReplicasConverge, TasksEnd
 from quorate.netsim.checkers.states import EqualStates, FullStates
@@ -47,7 +50,11 @@ def standard(world: World, record: Record) -> list[Checker]:
         RisingFences(world, story),
         OneHolder(story),
         OneResult(world, story),
+        RetriesKept(story),
         Dependencies(story),
+        BegunRightly(world, progress, story),
+        HandlersStopped(progress),
+        HandlersWarned(progress),
         TrustEndsFirst(world, story),
         NeverDoubled(story, record),
         AcceptedKept(world, progress, story, record),
@@ -57,6 +64,7 @@ def standard(world: World, record: Record) -> list[Checker]:
         Linearizable(record),
         WaitersWoken(progress, story),
         ClaimedInTime(world, progress),
+        NoFalseAlarm(progress),
         ReplicasConverge(world),
         TasksEnd(world),
         HistoriesEqual(world),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from quorate.netsim.machine import Machine
 from quorate.netsim.play import play, run
 from quorate.netsim.profiles import PROFILES, shorter
-from quorate.netsim.scenario import Fault, Operation, Scenario
+from quorate.netsim.scenario import Fault, Leaf, Operation, Scenario
 from quorate.netsim.swarm import draw, expand
 from quorate.netsim.trace import Trace
 from quorate.netsim.violation import Violation
@@ -136,3 +136,23 @@ def test_operations_of_every_kind_are_answered() -> None:
     outcome = play(scenario)
     assert outcome.violation is None
     assert outcome.report.operations == len(operations) + 1
+
+
+def test_what_a_process_had_in_its_hands_ends_with_it() -> None:
+    """A handler of a killed process has no effect any more, and nothing is found to have succeeded there."""
+    scenario = Scenario(
+        name="killed at work",
+        seed=1,
+        seconds=6.0,
+        faults=(Fault(at=2.5, do="kill", on=("all",), for_s=1.0),),
+        operations=tuple(
+            Operation(at=2.0, do="submit", via="any", key=f"k{n}", flow=Leaf(run_s=1.2)) for n in range(12)
+        ),
+    )
+    trace = Trace(keep=True)
+    outcome = play(scenario, trace=trace)
+    assert outcome.violation is None
+    begun = [event for event in trace.events if event.kind == "attempt" and event.at < 2.5]
+    over = {event.facts["fence"] for event in trace.events if event.kind == "attempt_over"}
+    assert len(begun) == 12
+    assert not over & {event.facts["fence"] for event in begun}

@@ -12,7 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from quorate.consensus import journal_recovery, lookup
+from quorate.consensus.attempts import Attempts
 from quorate.consensus.commands import Applied, Cancel, Done, Finish, Outcome, RenewSession
+from quorate.consensus.divergence import Divergence
 from quorate.consensus.events import Event
 from quorate.consensus.frames import Append, RequestVote
 from quorate.consensus.journal import Journal
@@ -213,6 +215,54 @@ def trust_the_session_twice_as_long(patch: Patch) -> None:
             self._trusted_until += self._settings.session_ttl_s
 
     patch.setattr(Proctor, "_answered", trusting)
+
+
+# --- handlers
+
+
+def start_an_attempt_twice(patch: Patch) -> None:
+    start = Attempts._start
+
+    def twice(self: Attempts, task: Task, fence: int) -> None:
+        start(self, task, fence)
+        if self._held.pop(task.id, None) is not None:
+            start(self, task, fence)
+
+    patch.setattr(Attempts, "_start", twice)
+
+
+def hand_over_no_results(patch: Patch) -> None:
+    """Of what a task has waited for."""
+    patch.setattr(Machine, "results_for", always({}))
+
+
+def let_what_was_taken_away_run_on(patch: Patch) -> None:
+    follow = Attempts.follow
+
+    def unmoved(self: Attempts, events: Sequence[Event]) -> None:
+        follow(self, [event for event in events if event.kind == "running"])
+
+    patch.setattr(Attempts, "follow", unmoved)
+
+
+def keep_the_loss_of_a_session_secret(patch: Patch) -> None:
+    patch.setattr(Attempts, "lost", always(None))
+
+
+def give_up_after_the_first_failure(patch: Patch) -> None:
+    patch.setattr(Attempts, "_retry_ms", always(None))
+
+
+def believe_that_states_differ(patch: Patch) -> None:
+    """One peer does, without a reason."""
+    applied, numbered = Divergence.applied, Numbered()
+
+    def mistaken(self: Divergence, before: int, index: int, machine: Machine) -> None:
+        applied(self, before, index, machine)
+        if index == 100 and numbered.first(self):
+            self._quarantine("a slip")
+
+    patch.setattr(Divergence, "applied", mistaken)
 
 
 # --- answers
