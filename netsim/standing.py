@@ -10,7 +10,7 @@ from quorate.netsim.trace import Event
 
 GONE = ("kill", "power", "wipe", "freeze")
 BACK = ("start", "thaw")
-LINKS = ("partition", "partial", "one_way", "drop", "half_open", "stall", "slow_link", "leftovers")
+LINKS = ("partition", "partial", "one_way", "drop", "half_open", "stall", "slow_link", "leftovers", "narrow")
 """Kinds of fault that lie between peers."""
 MOMENTS = (
     "drop",

@@ -57,7 +57,10 @@ FAULTS = {
     "disk_full": "the disk of {on} is full",
     "clock_jump": "the wall clock of {on} jumps",
     "clock_rate": "the clock of {on} runs at another rate",
+    "narrow": "little passes between {on} and {to}",
+    "damage": "a byte of the log of {on} changes while it is down",
 }
+"""By kind; `narrow` and `damage` come in live chaos only."""
 AMOUNTS = {
     "slow_link": " by {:g} s",
     "leftovers": " by {:g} s",
@@ -67,6 +70,7 @@ AMOUNTS = {
     "disk_slow": " by {:g} s",
     "clock_jump": " by {:g} s",
     "clock_rate": ", {:g} times as fast",
+    "narrow": ", {:g} bytes a second",
 }
 """Kinds whose amount is a number worth telling."""
 MANY = 8

@@ -57,9 +57,9 @@ class Faults:
             "kill": self._kill,
             "freeze": self._freeze,
             "partition": self._partition,
-            "partition_one_way": self._partition_one_way,
-            "partition_partial": self._partition,
-            "slow": self._slow,
+            "one_way": self._one_way,
+            "partial": self._partition,
+            "slow_link": self._slow_link,
             "narrow": self._narrow,
             "drop": self._drop,
             "disk_full": self._disk_full,
@@ -162,14 +162,14 @@ class Faults:
         struck = self._tally.struck(fault, words, ones, others)
         await self._for_a_while(fault, struck, await self._cluster.net.ways.lay(both_ways(ones, others), rule))
 
-    async def _partition_one_way(self, fault: Fault) -> None:
+    async def _one_way(self, fault: Fault) -> None:
         sources, targets = self._sides(fault)
         pairs: list[Pair] = [(source, target) for source in sources for target in targets]
         words = f"nothing arrives from {self._named(sources)} at {self._named(targets)} for {fault.for_s:.1f} s"
         struck = self._tally.struck(fault, words, sources, targets)
         await self._for_a_while(fault, struck, await self._cluster.net.ways.hold_one_way(pairs))
 
-    async def _slow(self, fault: Fault) -> None:
+    async def _slow_link(self, fault: Fault) -> None:
         ones, others = self._sides(fault)
         delay_s = float(fault.amount or 0.0)
         words = f"{self._named(ones)} <-> {self._named(others)} {delay_s * 1000:.0f} ms late for {fault.for_s:.1f} s"

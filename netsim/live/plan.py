@@ -13,12 +13,12 @@ from quorate.netsim.scenario import Fault
 FAMILIES: dict[str, tuple[str, ...]] = {
     "kill": ("kill",),
     "freeze": ("freeze",),
-    "partition": ("partition", "partition_one_way", "partition_partial"),
-    "slow": ("slow", "narrow"),
+    "partition": ("partition", "one_way", "partial"),
+    "slow": ("slow_link", "narrow"),
     "drop": ("drop",),
     "disk": ("disk_full", "wipe", "damage"),
 }
-"""What `--faults` names -> the kinds of faults it means."""
+"""What `--faults` names -> the kinds of faults it means, called as in the virtual world where they are the same."""
 OF_LINKS = ("partition", "slow", "drop")
 """Families that strike the network."""
 
@@ -26,9 +26,9 @@ EXPLAINED: dict[str, str] = {
     "kill": "kill -9 of one peer, a majority, or all at once; started again after a while",
     "freeze": "SIGSTOP and SIGCONT; sometimes for longer than a session lives",
     "partition": "one peer cut off from all others, held in silence or refused",
-    "partition_one_way": "what one peer sends is lost, what it is sent arrives",
-    "partition_partial": "two peers cut off from each other, both still reach the rest",
-    "slow": "everything between one peer and the others arrives late",
+    "one_way": "what one peer sends is lost, what it is sent arrives",
+    "partial": "two peers cut off from each other, both still reach the rest",
+    "slow_link": "everything between one peer and the others arrives late",
     "narrow": "little passes between one peer and the others",
     "drop": "every connection of one peer breaks once",
     "disk_full": "no file of one peer may grow any more (RLIMIT_FSIZE); the peer ends, and is started again",
@@ -95,18 +95,18 @@ def _one_way(chance: random.Random, peers: tuple[str, ...], at: float) -> Fault:
     on = chance.choice([("leader",), _some(chance, peers, 1)])
     ways: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(on, ("others",)), (("others",), on)]
     source, target = chance.choice(ways)
-    return Fault(at=at, do="partition_one_way", on=source, to=target, for_s=_seconds(chance, 0.5, 5.0))
+    return Fault(at=at, do="one_way", on=source, to=target, for_s=_seconds(chance, 0.5, 5.0))
 
 
 def _partial(chance: random.Random, peers: tuple[str, ...], at: float) -> Fault:
     one, other = chance.sample(peers, 2)
-    return Fault(at=at, do="partition_partial", on=(one,), to=(other,), for_s=_seconds(chance, 1.0, 6.0), amount="hold")
+    return Fault(at=at, do="partial", on=(one,), to=(other,), for_s=_seconds(chance, 1.0, 6.0), amount="hold")
 
 
-def _slow(chance: random.Random, peers: tuple[str, ...], at: float) -> Fault:
+def _slow_link(chance: random.Random, peers: tuple[str, ...], at: float) -> Fault:
     on = chance.choice([("leader",), _some(chance, peers, 1)])
     delay_s = _seconds(chance, 0.02, 0.4)
-    return Fault(at=at, do="slow", on=on, to=("others",), for_s=_seconds(chance, 1.0, 4.0), amount=delay_s)
+    return Fault(at=at, do="slow_link", on=on, to=("others",), for_s=_seconds(chance, 1.0, 4.0), amount=delay_s)
 
 
 def _narrow(chance: random.Random, peers: tuple[str, ...], at: float) -> Fault:
@@ -139,9 +139,9 @@ _DRAWN: dict[str, Drawn] = {
     "kill": _kill,
     "freeze": _freeze,
     "partition": _partition,
-    "partition_one_way": _one_way,
-    "partition_partial": _partial,
-    "slow": _slow,
+    "one_way": _one_way,
+    "partial": _partial,
+    "slow_link": _slow_link,
     "narrow": _narrow,
     "drop": _drop,
     "disk_full": _of_disk("disk_full", 3.0),

@@ -3,6 +3,7 @@
 import pytest
 
 from quorate.netsim.faults.rules import KINDS
+from quorate.netsim.live.plan import EXPLAINED
 from quorate.netsim.trace import Event
 from quorate.netsim.transcript import FEW_REQUESTS, transcript
 from quorate.netsim.wording import FAULTS, Teller
@@ -95,12 +96,12 @@ def test_what_was_broken_is_the_last_word() -> None:
     assert lines(LEADS, broken)[-1] == "9.000  VIOLATION of one_leader: two of them"
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted({*KINDS, *EXPLAINED}))
 def test_every_kind_of_fault_has_words(kind: str) -> None:
     assert kind in FAULTS
     fault = Event(2.0, "fault", "", {"n": 1, "do": kind, "on": "a", "to": "b", "amount": 2.0})
     sentence = Teller([*STARTS, fault]).sentence(fault)
-    assert kind not in sentence or kind in ("kill", "freeze", "twice", "rolling", "power")
+    assert kind not in sentence or kind in {"kill", "freeze", "twice", "rolling", "power"}
     assert "{" not in sentence
 
 

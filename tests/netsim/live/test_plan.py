@@ -40,7 +40,7 @@ def test_every_kind_comes_within_a_minute_or_two_and_is_explained() -> None:
 
 def test_only_the_families_that_were_asked_for_come() -> None:
     assert {fault.do for fault in plan(1, PEERS, 60, ("kill",))} == {"kill"}
-    assert {fault.do for fault in plan(1, PEERS, 60, ("slow", "freeze"))} == {"slow", "narrow", "freeze"}
+    assert {fault.do for fault in plan(1, PEERS, 60, ("slow", "freeze"))} == {"slow_link", "narrow", "freeze"}
 
 
 @pytest.mark.parametrize("seed", range(20))
