@@ -6,7 +6,9 @@ Laws:
 - Loaded by every pytest run where Quorate is installed: it costs nothing until a test asks for `cluster`.
 """
 
+import argparse
 import random
+import re
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ PEERS_MAX = 9
 
 MARK = "quorate"
 MARKS = {"peers", "seeds", "check"}
+NAMED = re.compile(r"::(\w+)\[(?:.*-)?seed=(\d+)\]$")
+"""A test and its seed, as pytest names a failure: whoever copies that name gets that seed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,8 +61,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     else:
         asked = metafunc.config.getoption("quorate_seeds")
         marked = _marked(metafunc.definition)
-        seeds = list(range(asked if asked is not None else marked.get("seeds", 1)))
+        drawn = range(asked if asked is not None else marked.get("seeds", 1))
+        seeds = sorted({*drawn, *_named(metafunc.config.args, metafunc.function.__name__)})
     metafunc.parametrize("quorate_seed", seeds, ids=[f"seed={seed}" for seed in seeds])
+
+
+def _named(args: list[str], function: str) -> set[int]:
+    found = (NAMED.search(arg) for arg in args)
+    return {_seed(match[2]) for match in found if match is not None and match[1] == function}
 
 
 @pytest.fixture
@@ -130,14 +140,12 @@ def _marked(node: Any) -> dict[str, Any]:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= SEEDS_MAX:
-        raise ValueError(f"expected 1 to {SEEDS_MAX}")
-    return number
+    if not text.isdecimal() or not 1 <= int(text) <= SEEDS_MAX:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected how many seeds: 1 to {SEEDS_MAX:,}")
+    return int(text)
 
 
 def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError("expected 0 or more")
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected one seed: a whole number from 0 on")
+    return int(text)

@@ -34,11 +34,15 @@ TOLD = OWN | {
 def story(events: Sequence[Event]) -> str:
     """Lines of `seconds  sentence`; times are virtual."""
     teller, names = Teller(events), _names(events)
-    lines = [
-        f"{event.at:9.3f}  {_words(event, names) if event.kind in OWN else teller.sentence(event)}"
-        for event in events
-        if event.kind in TOLD or (event.kind == "role" and event.facts.get("role") == "leader")
-    ]
+    fences: dict[str, int] = {}
+    lines = []
+    for event in events:
+        if event.kind == "attempt":
+            task, fence = str(event.facts["task"]), int(event.facts["fence"])
+            fences[task] = max(fence, fences.get(task, 0))
+        if event.kind in TOLD or (event.kind == "role" and event.facts.get("role") == "leader"):
+            words = _words(event, names, fences) if event.kind in OWN else teller.sentence(event)
+            lines.append(f"{event.at:9.3f}  {words}")
     if len(lines) > LINES_MAX:
         lines = [f"           ({len(lines) - LINES_MAX} earlier lines left out)", *lines[-LINES_MAX:]]
     return "\n".join(lines)
@@ -56,7 +60,8 @@ def _names(events: Sequence[Event]) -> dict[str, str]:
     return names
 
 
-def _words(event: Event, names: Mapping[str, str]) -> str:
+def _words(event: Event, names: Mapping[str, str], fences: Mapping[str, int]) -> str:
+    """`fences`: the highest by task until then; what is reported under a lower one is refused."""
     facts = event.facts
     task = names.get(str(facts["task"]), "")
     if event.kind == "submit":
@@ -64,7 +69,9 @@ def _words(event: Event, names: Mapping[str, str]) -> str:
     if event.kind == "attempt":
         return f"{event.peer} runs {task} (fence {facts['fence']})"
     if event.kind == "attempt_over":
-        return f"{event.peer} reports {task} (fence {facts['fence']}): {facts['how']}"
+        highest = fences.get(str(facts["task"]), 0)
+        refused = f", refused: fence {highest} was given the task since" if int(facts["fence"]) < highest else ""
+        return f"{event.peer} reports {task} (fence {facts['fence']}): {facts['how']}{refused}"
     return f"{facts['name']} {facts['what']}" + (
         f" (by {task} on {event.peer}, fence {facts['fence']})" if task else ""
     )

@@ -176,3 +176,18 @@ def test_an_action_sees_the_effect_once_at_its_moment(cluster: Cluster) -> None:
     assert [effect.facts for effect in seen] == [{"n": 1}]
     assert seen == cluster.effects("deed", n=1)
     assert len(cluster.effects("deed")) == len(cluster.effects()) == 2
+
+
+def test_the_story_tells_that_what_comes_too_late_is_refused(cluster: Cluster) -> None:
+    @quorate.task("t.slow")
+    def slow() -> None:
+        cluster.effect("begun")
+        quorate.current().sleep(1)
+
+    cluster.register(slow)
+    cluster.when("begun", lambda effect: cluster.freeze(effect.peer, for_s=20))
+    cluster.options(key="s-1").submit(slow).result()
+    cluster.run(30)
+    first, second = [line.split("  ", 1)[1] for line in cluster.story().splitlines() if " reports t.slow" in line]
+    assert first.endswith("(fence 2): succeeded")
+    assert second.endswith("(fence 1): succeeded, refused: fence 2 was given the task since")

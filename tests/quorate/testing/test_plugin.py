@@ -103,8 +103,23 @@ def test_a_mark_that_makes_no_sense_is_refused_by_name(suite: pytest.Pytester, m
 
 def test_options_that_make_no_sense_are_refused(suite: pytest.Pytester) -> None:
     suite.makepyfile(PASSES)
-    assert ran(suite, "--quorate-seeds", "0").ret == pytest.ExitCode.USAGE_ERROR
-    assert ran(suite, "--quorate-seed", "-1").ret == pytest.ExitCode.USAGE_ERROR
+    for option, value, words in (
+        ("--quorate-seeds", "0", "got '0', expected how many seeds: 1 to 1,000,000"),
+        ("--quorate-seed", "-1", "got '-1', expected one seed: a whole number from 0 on"),
+        ("--quorate-seed", "ten", "got 'ten', expected one seed"),
+    ):
+        result = ran(suite, f"{option}={value}")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert words in result.stderr.str()
+
+
+def test_the_name_of_a_failure_is_enough_to_repeat_it(suite: pytest.Pytester) -> None:
+    """As it stands in pytest's summary; other tests of the same call keep their seeds."""
+    path = suite.makepyfile(FAILS)
+    other = suite.makepyfile(test_other=PASSES)
+    result = ran(suite, "-v", f"{path.name}::test_charges[seed=3]", other.name)
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(["*test_charges[[]seed=3[]] FAILED*", "*test_draws[[]seed=0[]] PASSED*"])
 
 
 def test_the_clusters_own_promises_are_checked_within_the_test_unless_told_otherwise(suite: pytest.Pytester) -> None:
