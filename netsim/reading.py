@@ -142,6 +142,11 @@ def _conditions(conditions: Conditions) -> Iterator[Wrong]:
     for name, added in conditions.region_delay_s.items():
         yield from _bounds(f"conditions.region_delay_s.{name}", added, 0.0, MAX_DELAY_S)
     yield from _bounds("conditions.drift", conditions.drift, 0.0, 0.5)
+    names = peer_names(conditions.peers)
+    for region, peers in conditions.regions.items():
+        for peer in peers:
+            if peer not in names:
+                yield Wrong(f"conditions.regions.{region}", f"got {peer!r}", f"write some of {_listed(names)}")
     for name in ("snapshot_entries", "keep_entries", "pending_ops", "segment_bytes"):
         yield from _bounds(f"conditions.{name}", getattr(conditions, name), 1, 1 << 40)
 
@@ -156,6 +161,9 @@ def _fault(at: str, fault: Fault, peers: tuple[str, ...]) -> Iterator[Wrong]:
     yield from _bounds(f"{at}.at", fault.at, 0.0, MAX_SECONDS)
     if fault.do not in KINDS:
         yield Wrong(f"{at}.do", f"got {fault.do!r}", f"write one of {_listed(tuple(KINDS))}")
+    elif expected := KINDS[fault.do].expects(fault.amount):
+        got = "none" if fault.amount is None else repr(fault.amount)
+        yield Wrong(f"{at}.amount", f"got {got}, expected {expected}", "correct the value")
     if fault.for_s is not None:
         yield from _bounds(f"{at}.for_s", fault.for_s, 0.0, MAX_SECONDS)
     for field in ("on", "to"):

@@ -7,9 +7,14 @@ from quorate.netsim.faults.kind import End, Kind
 if TYPE_CHECKING:
     from quorate.netsim.world import World
 
+FARTHEST_S = 1e9
+"""Some thirty years."""
+
 
 class ClockJump(Kind):
     """The wall clock jumps by `amount` seconds (drawn: up to an hour either way), and back when it is over."""
+
+    bounds = (-FARTHEST_S, FARTHEST_S)
 
     def strike(self, world: "World") -> End | None:
         by_ms = int(1_000 * self.number(self.draw.between(-3_600.0, 3_600.0)))
@@ -28,6 +33,8 @@ class ClockRate(Kind):
     """The monotonic clock runs at `amount` times its rate (drawn: within 1 %, so that two stay within the bound the
     peers are told).
     """
+
+    bounds = (0.1, 10.0)
 
     def strike(self, world: "World") -> End | None:
         factor = self.number(self.draw.between(0.99, 1.01))

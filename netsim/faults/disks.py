@@ -7,6 +7,9 @@ from quorate.netsim.faults.kind import End, Kind
 if TYPE_CHECKING:
     from quorate.netsim.world import World
 
+MOST_BITS = 10_000.0
+SLOWEST_S = 600.0
+
 
 class Wipe(Kind):
     """An empty disk under the old name, back after `for_s`; only while the others can spare what the old one held."""
@@ -25,6 +28,8 @@ class BitRot(Kind):
     while the others can spare what the disk held.
     """
 
+    bounds = (1.0, MOST_BITS)
+
     def strike(self, world: "World") -> End | None:
         peers = self.on(world)[:1]
         if not peers or not world.may_lose_disk(peers[0]):
@@ -38,6 +43,8 @@ class BitRot(Kind):
 
 class DiskSlow(Kind):
     """Every flush takes `amount` seconds more (0.05)."""
+
+    bounds = (0.0, SLOWEST_S)
 
     def strike(self, world: "World") -> End | None:
         added = self.number(0.05)
@@ -74,6 +81,8 @@ class DiskFull(Kind):
     """`amount` `floor` (the default): space is short, submissions are refused, the rest goes on; `enospc`: nothing more
     fits, and a process that has to make a file ends.
     """
+
+    words = frozenset(("floor", "enospc"))
 
     def strike(self, world: "World") -> End | None:
         peers = self.on(world)

@@ -17,9 +17,15 @@ End = Callable[[], None]
 class Kind(ABC):
     """`strike` says how to end it, or None: there was nothing to strike. `tells_itself`: what it does is counted where
     it happens, not when it is prepared.
+
+    Of `amount`: `bounds`, least and most, where it is a number; `words` where it is one of these; `needs_amount`: there
+    is none to take where a fault names none.
     """
 
     tells_itself: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float] | None] = None
+    words: ClassVar[frozenset[str]] = frozenset()
+    needs_amount: ClassVar[bool] = False
 
     def __init__(self, fault: Fault, draw: SeededEntropy) -> None:
         self.fault = fault
@@ -36,6 +42,21 @@ class Kind(ABC):
         """The other side; everybody else, if it names nobody."""
         here = self.on(world)
         return [peer for peer in resolve(world, self.fault.to or ("others",), here) if peer not in here]
+
+    @classmethod
+    def expects(cls, amount: float | str | None) -> str:
+        """What `amount` should have been; "": it is right."""
+        if isinstance(amount, str):
+            is_right = amount in cls.words
+        elif amount is None:
+            is_right = not cls.needs_amount
+        else:
+            is_right = cls.bounds is not None and cls.bounds[0] <= amount <= cls.bounds[1]
+        if is_right:
+            return ""
+        if cls.bounds is not None:
+            return f"a number from {cls.bounds[0]:g} to {cls.bounds[1]:g}"
+        return f"one of {', '.join(sorted(cls.words))}" if cls.words else "none"
 
     def number(self, default: float) -> float:
         return float(self.fault.amount) if isinstance(self.fault.amount, int | float) else default

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from quorate.netsim.world import World
 
 Pairs = list[tuple[PeerId, PeerId]]
+LATEST_S = 600.0
 
 
 class _Cut(Kind):
@@ -37,7 +38,7 @@ class Partition(_Cut):
         return [pair for a in self.on(world) for b in self.to(world) for pair in ((a, b), (b, a))]
 
 
-class Partial(Partition):
+class Partial(_Cut):
     """Two peers (or sides) do not hear each other, while a third hears both."""
 
     def pairs(self, world: "World") -> Pairs:
@@ -103,6 +104,8 @@ class Stall(_Links):
 class SlowLink(_Links):
     """`amount` seconds more (0.1) each way between `on` and `to`."""
 
+    bounds = (0.0, LATEST_S)
+
     def strike(self, world: "World") -> End | None:
         added = self.number(0.1)
         links = self.links(world)
@@ -121,6 +124,8 @@ class Leftovers(_Links):
     """A connection stalls, is dropped and dialled again, and what the old one held arrives `amount` seconds (0.3) after
     that, beside the frames of the new one.
     """
+
+    bounds = (0.0, LATEST_S)
 
     STALL_S = 0.3
 

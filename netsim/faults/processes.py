@@ -4,9 +4,14 @@ from typing import TYPE_CHECKING
 
 from quorate.consensus.ports import PeerId
 from quorate.netsim.faults.kind import End, Kind, over_at_once, resolve
+from quorate.netsim.points import ALL_POINTS
 
 if TYPE_CHECKING:
     from quorate.netsim.world import World
+
+LONGEST_S = 3_600.0
+MOST_AT_ONCE = 10_000.0
+"""Submissions."""
 
 
 class _Down(Kind):
@@ -85,6 +90,8 @@ class Back:
 class Rolling(Kind):
     """One after the other is killed and comes back, each down for `amount` seconds (0.5), within `for_s` (5)."""
 
+    bounds = (0.0, LONGEST_S)
+
     def strike(self, world: "World") -> End | None:
         peers = self.on(world)
         every = self.for_s(5.0) / max(1, len(peers))
@@ -110,6 +117,8 @@ class Rolling(Kind):
 
 class Twice(Kind):
     """Killed, back after `amount` seconds (0.2), and killed again while it comes back."""
+
+    bounds = (0.0, LONGEST_S)
 
     def strike(self, world: "World") -> End | None:
         peers = self.on(world)
@@ -141,13 +150,14 @@ class KillAt(Kind):
     """
 
     tells_itself = True
+    words = ALL_POINTS
+    needs_amount = True
     by_power = False
 
     def strike(self, world: "World") -> End | None:
         machines = [world.machines[peer] for peer in self.on(world)]
         point = self.fault.amount
-        if not isinstance(point, str):
-            return None
+        assert isinstance(point, str), f"{self.fault.do} needs the name of a fault point, got {point!r}"
         for machine in machines:
             machine.armed, machine.back_s = point, self.draw.random()
             machine.dies_by_power = self.by_power
@@ -196,6 +206,8 @@ class Handover(Kind):
 
 class Overload(Kind):
     """`amount` submissions (200) at once through each of `on`."""
+
+    bounds = (1.0, MOST_AT_ONCE)
 
     def strike(self, world: "World") -> End | None:
         peers = [peer for peer in self.on(world) if world.running(peer) is not None]

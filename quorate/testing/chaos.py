@@ -6,8 +6,9 @@ shows (swarm testing: Groce et al., "Swarm Testing", ISSTA 2012). Every fault en
 
 from collections.abc import Sequence
 
-from quorate.netsim.faults.rules import Rule
+from quorate.netsim.faults.rules import KINDS, Rule
 from quorate.netsim.scenario import Fault
+from quorate.netsim.swarm import SMALL
 from quorate.netsim.world import World
 from quorate.testing.outside import Effect, Outside
 
@@ -81,6 +82,7 @@ class Chaos:
             return
         kind = self._mix[self._draw.below(len(self._mix))]
         lasts_s = self._draw.between(*(SHORT_S if self._draw.share(SHORT) else LONG_S))
-        rule = self._world.strike(Fault(at=self._world.now, do=kind, on=(peer,), for_s=lasts_s))
+        amount = SMALL[kind].amount(self._draw) if KINDS[kind].needs_amount else None
+        rule = self._world.strike(Fault(at=self._world.now, do=kind, on=(peer,), for_s=lasts_s, amount=amount))
         if rule is not None:
             self._rules.append(rule)

@@ -226,6 +226,8 @@ class Cluster(Submitter):
 
     def _strike(self, kind: str, peers: Sequence[str], for_s: float | None, amount: float | str | None = None) -> Fault:
         self._check_kinds((kind,))
+        if expected := KINDS[kind].expects(amount):
+            raise ValueError(f"amount of {kind}: got {amount!r}, expected {expected}")
         self._outside.check_test(kind)
         self._come_up()
         self._check_peers(peers)

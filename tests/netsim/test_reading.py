@@ -6,8 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from quorate.netsim import plain_yaml, reading
+from quorate.netsim.profiles import PROFILES
 from quorate.netsim.reading import ScenarioError, parse, read, write
 from quorate.netsim.scenario import Conditions, Fault, InTurn, Leaf, Load, Operation, Scenario, Together
+from quorate.netsim.swarm import draw
 
 EVERYTHING = Scenario(
     name="a name: with # everything",
@@ -18,10 +20,10 @@ EVERYTHING = Scenario(
     faults=(
         Fault(at=2.0, do="partition", on=("leader",), for_s=3.0),
         Fault(at=5.0, do="kill_at", on=("c",), amount="journal.rotate"),
-        Fault(at=6.0, do="clock_jump", on=("a",), amount="1e5"),
+        Fault(at=6.0, do="clock_jump", on=("a",), amount=-1e5),
     ),
     operations=(
-        Operation(at=1.0, do="submit", key="7", flow=InTurn(parts=(Leaf(), Together(parts=(Leaf(run_s=0.1),))))),
+        Operation(at=1.0, do="submit", key="1e5", flow=InTurn(parts=(Leaf(), Together(parts=(Leaf(run_s=0.1),))))),
         Operation(at=1.5, do="read", via="b", key="no"),
     ),
     expect="one_leader",
@@ -35,6 +37,14 @@ EVERYTHING = Scenario(
 )
 def test_what_is_written_is_read_again_as_the_same(scenario: Scenario) -> None:
     assert parse(write(scenario, ("a note\nof two lines",))) == scenario
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_what_a_seed_draws_is_within_the_bounds_of_a_file(profile: str) -> None:
+    """Otherwise what a failing seed is made into could not be played again."""
+    for seed in range(5):
+        scenario = draw(seed, PROFILES[profile])
+        assert parse(write(scenario)) == scenario
 
 
 def test_each_fault_and_each_operation_is_one_line() -> None:
@@ -63,6 +73,12 @@ def test_a_word_that_looks_like_a_switch_stays_a_word() -> None:
         ("faults:\n  - {at: 1, do: kill, on: [d]}", 2, "faults[0].on", "a, b, c or of the roles leader"),
         ("faults:\n  - {at: -1, do: kill}", 2, "faults[0].at", "from 0 to"),
         ("faults:\n  - {at: 1, do: explode}", 2, "faults[0].do", "explode"),
+        ("faults:\n  - {at: 1, do: kill_at}", 2, "faults[0].amount", "got none, expected one of"),
+        ("faults:\n  - {at: 1, do: kill_at, amount: journal}", 2, "faults[0].amount", "journal.rotate"),
+        ("faults:\n  - {at: 1, do: disk_full, amount: all}", 2, "faults[0].amount", "enospc, floor"),
+        ("faults:\n  - {at: 1, do: clock_rate, amount: 0}", 2, "faults[0].amount", "from 0.1 to 10"),
+        ("faults:\n  - {at: 1, do: kill, amount: 1}", 2, "faults[0].amount", "expected none"),
+        ("conditions:\n  regions: {east: [d]}", 2, "conditions.regions.east", "a, b, c"),
         ("seed: 1\nconditions:\n  peers: 30", 3, "conditions.peers", "from 1 to 9"),
         ("conditions:\n  delay_s: [1, 0]", 2, "conditions.delay_s", "got 0"),
         ("conditions:\n  delay_s: [1]", 2, "conditions.delay_s", "length 2"),

@@ -229,6 +229,10 @@ def test_values_that_make_no_sense_are_refused_by_name(cluster: Cluster) -> None
         cluster.freeze()
     with pytest.raises(ValueError, match="expected some of bit_rot"):
         cluster.fault("earthquake", "a")
+    with pytest.raises(ValueError, match="amount of kill_at: got None, expected one of"):
+        cluster.fault("kill_at", "a")
+    with pytest.raises(ValueError, match="expected a number from 0 to 600"):
+        cluster.fault("slow_link", "a", amount="much")
     with pytest.raises(ValueError, match="runs"):
         cluster.restart("a")
     with pytest.raises(ValueError, match="virtual seconds"):
