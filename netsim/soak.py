@@ -1,24 +1,31 @@
 """Seeds without end: every profile goes on where it stopped, and what was seen adds up.
 
 Laws:
+- Before drawn seeds come the scenario files, each under a new seed: they are the way to what drawn runs hardly reach.
 - A seed counts for the commit it was played on; the next one of a profile is the first that no run of it has seen.
 - What is kept is replaced whole: a soak that is killed has counted what it had written.
 """
 
 import os
 from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from quorate.netsim.campaign import Tally, Verdict, empty, interleaved, known_profiles, run
+from quorate.netsim import reading
+from quorate.netsim.campaign import Job, Tally, Verdict, empty, interleaved, known_profiles, run
 
 TABLE = Path(".soak/table.json")
 MAX_TABLE_BYTES = 64 * 1024 * 1024
 SAVE_EVERY = 20
 """Verdicts."""
 CRASHES_AT_ONCE = 1_000
+SCENARIOS = "scenarios"
+"""The row of the table for scenario files."""
+FOLDER = Path(__file__).parent / SCENARIOS
 
 
 class Soaked(msgspec.Struct):
@@ -60,9 +67,10 @@ def soak(
     """
     soaked = load(path)
     here = soaked.commits.setdefault(commit, empty())
+    files = () if profiles else scenarios(soaked.next_seed.get(SCENARIOS, 0))
     # Who had least goes first: soaks that end in the middle of a round leave nobody behind.
     names = sorted(profiles or known_profiles(), key=lambda name: soaked.next_seed.get(name, 0))
-    verdicts = run(interleaved(names, dict(soaked.next_seed), None), processes)
+    verdicts = run(chain(files, interleaved(names, dict(soaked.next_seed), None)), processes)
     try:
         for number, verdict in enumerate(verdicts, 1):
             here.add(verdict)
@@ -75,6 +83,23 @@ def soak(
     finally:
         verdicts.close()
         save(path, soaked)
+
+
+def scenarios(first: int) -> list[Job]:
+    """One for each scenario file, from the `first`th on as they come round again and again."""
+    return [job_of(SCENARIOS, number) for number in range(first, first + len(_files()))]
+
+
+def job_of(profile: str, seed: int) -> Job:
+    """What a verdict is on."""
+    if profile != SCENARIOS:
+        return Job(profile, seed)
+    files = _files()
+    return Job(profile, seed, replace(reading.read(files[seed % len(files)]), seed=seed))
+
+
+def _files() -> list[Path]:
+    return sorted(FOLDER.glob("*.yaml"))
 
 
 def crash(path: Path, commit: str, states: int) -> Iterator[int]:

@@ -40,11 +40,14 @@ class BegunRightly:
         self._story = story
         self._grants: dict[int, Grant] = {}
         """By fence, those under which nothing has begun."""
+        self._highest = 0
         self._results: dict[TaskId, tuple[int, bytes]] = {}
         """Of what has succeeded, with the entry that says so."""
         self._running: dict[tuple[str, int], dict[TaskId, int]] = {}
         """Fences of attempts that have begun and not ended, by peer and life."""
         self._began_read = self._ran_read = 0
+        self._untold: list[Began] = []
+        """By processes that died in the step in which they began: another peer has to tell of the grant."""
 
     def step(self, machine: Machine) -> None:
         for at, _, event in self._story.new:
@@ -53,6 +56,7 @@ class BegunRightly:
             if event.kind == "running":
                 grant = Grant(at, event.task, event.peer, event.incarnation, event.record.after)
                 self._grants[event.fence] = grant
+                self._highest = max(self._highest, event.fence)
             elif event.state is State.SUCCEEDED:
                 self._results[event.task] = (at, event.record.result or b"")
         for ran in self._world.ran[self._ran_read :]:
@@ -60,9 +64,13 @@ class BegunRightly:
             if running.get(ran.task) == ran.fence:
                 del running[ran.task]
         self._ran_read = len(self._world.ran)
-        for began in self._world.began[self._began_read :]:
-            self._begun(machine, began)
-        self._began_read = len(self._world.began)
+        began_now = [*self._untold, *self._world.began[self._began_read :]]
+        self._began_read, self._untold = len(self._world.began), []
+        for began in began_now:
+            if began.attempt.fence > self._highest and (machine.id, machine.life) != (began.peer, began.life):
+                self._untold.append(began)
+            else:
+                self._begun(machine, began)
 
     def _begun(self, machine: Machine, began: Began) -> None:
         attempt = began.attempt
@@ -89,7 +97,8 @@ class BegunRightly:
             raise Violation(self.name, f"{what} without a session it may trust")
 
     def end(self) -> None:
-        """Each beginning has been judged."""
+        for began in self._untold:
+            raise Violation(self.name, f"{began.peer} began {began.attempt.task}, of whose grant nobody tells")
 
 
 class HandlersStopped:

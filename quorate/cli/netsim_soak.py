@@ -1,4 +1,4 @@
-"""`quorate netsim soak`: new seeds of every profile, for a while.
+"""`quorate netsim soak`: every scenario file and new seeds of every profile, for a while.
 
 Law: it goes on where the last soak stopped, and what never happened in all seeds of a commit is told as a failure.
 """
@@ -48,6 +48,8 @@ def soak(
     output: str | None,
 ) -> None:
     """Play new seeds for a while, from where the last soak stopped; exit code 7 at the first broken promise.
+
+    Without --profile each scenario file is played first, under a new seed.
 
     Exit code 7 also if some kind of fault or some fault point was met in no seed of this commit: a simulator that never
     does what it says it does proves nothing.
@@ -108,9 +110,10 @@ def _rows(soaked: "Soaked") -> Iterator[dict[str, object]]:
 
 
 def _broken(verdict: "Verdict") -> Ended:
-    from quorate.netsim.campaign import Job, headline
+    from quorate.netsim.campaign import headline
+    from quorate.netsim.soak import job_of
 
-    findings = investigated([Job(verdict.profile, verdict.seed)], [verdict])
+    findings = investigated([job_of(verdict.profile, verdict.seed)], [verdict])
     for finding in findings:
         print_finding(finding)
     file = findings[0].file if findings else f"{verdict.seed} --profile {verdict.profile}"

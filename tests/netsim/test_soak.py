@@ -14,7 +14,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that cost nothing; seed 5 breaks a promise."""
 
     def judge(job: Job) -> Verdict:
-        return Verdict(job.profile, job.seed, "kept" if job.seed == 5 else "ok", faults={"kill": 1}, virtual_s=1.0)
+        kept = job.seed == 5 and job.scenario is None
+        return Verdict(job.profile, job.seed, "kept" if kept else "ok", faults={"kill": 1}, virtual_s=1.0)
 
     def run(jobs: Iterator[Job], processes: int) -> Iterator[Verdict]:
         return campaign.run(jobs, processes, judge)
@@ -66,3 +67,20 @@ def test_whoever_stops_in_the_middle_has_counted_what_was_played(tmp_path: Path)
     next(soaking)
     soaking.close()
     assert soak.load(path).next_seed == {"plain": 1}
+
+
+def test_each_scenario_file_is_played_before_any_seed_is_drawn(tmp_path: Path) -> None:
+    """Under a seed that it has not been played under; a bad one can be played again from its verdict."""
+    path = tmp_path / "table.json"
+    files = len(soak.scenarios(0))
+    for round_ in range(2):
+        soaking = soak.soak(path, "one", 1, lambda: True)
+        played = [next(soaking)[0] for _ in range(files + 1)]
+        soaking.close()
+        assert {verdict.profile for verdict in played[:-1]} == {soak.SCENARIOS}
+        assert played[-1].profile != soak.SCENARIOS
+        assert [verdict.seed for verdict in played[:-1]] == [*range(round_ * files, (round_ + 1) * files)]
+    names = {soak.job_of(soak.SCENARIOS, number).drawn().name for number in range(files)}
+    assert len(names) == files
+    assert soak.job_of(soak.SCENARIOS, files + 1).drawn().seed == files + 1
+    assert soak.job_of("plain", 3) == Job("plain", 3)
