@@ -23,13 +23,16 @@ def lines_of(verdict: Verdict, answers: dict[int, int]) -> Iterator[str]:
         yield f"Linearizable: {checked}, and for each key an order that explains every answer."
         return
     if verdict.result == "unknown":
-        yield f"Unknown: the budget ran out before an order was found or ruled out for key {shown(verdict.key)}."
+        yield f"Unknown: the budget ran out before an order was found or ruled out {_key(verdict)}."
         yield f"({checked}.) Give it more with --budget-s, or check a shorter history."
         return
-    which = f"on key {shown(verdict.key)}"
-    yield f"Not linearizable: no order of the operations {which} explains what they were told ({checked})."
+    yield f"Not linearizable: no order of the operations {_key(verdict)} explains what they were told ({checked})."
     if verdict.part is not None:
         yield from _of_part(verdict.part, answers)
+
+
+def _key(verdict: Verdict) -> str:
+    return "without a key" if verdict.key is None else f"on key {shown(verdict.key)}"
 
 
 def _of_part(part: Part, answers: dict[int, int]) -> Iterator[str]:

@@ -44,15 +44,27 @@ _CODES = {"linearizable": Exit.DONE, "not linearizable": Exit.DID_NOT_SUCCEED, "
 def check(file: BinaryIO, model: str, budget_s: float, output: str | None) -> int:
     """Check the history in FILE (`-`: standard input) for linearizability.
 
-    One JSON object a line, in the order in which things were seen: process, type (invoke, ok, fail, info), f, value,
-    key, time. fail: it surely did not happen; info, or no answer: it may have, at any time since.
+    A history says who asked what, and what he was told: one JSON object a line, in the order in which things were seen.
 
     \b
-    register      read, write
-    cas-register  read, write, cas [old, new]
-    lock          acquire (told a fence, or null), release
-    queue         enqueue, dequeue (told null: it was empty)
-    submissions   submit (told the task id), look (told null or [id, state, fence]), cancel, retry
+    {"process": "p1", "type": "invoke", "f": "write", "value": 5, "key": "x"}
+    {"process": "p2", "type": "invoke", "f": "read", "key": "x"}
+    {"process": "p1", "type": "ok", "f": "write", "key": "x"}
+    {"process": "p2", "type": "ok", "f": "read", "value": 5, "key": "x"}
+
+    process (a number or text) does one thing at a time. type: invoke; then ok: done, and `value` is what was told; or
+    fail: it surely did not happen; or info, or nothing at all: it may have happened, at any time since. key: of which
+    object; without, all speak of one. time: any number that never goes back; may be left out, as may value.
+
+    \b
+    MODEL         f (value at invoke -> value at ok)
+    register      read (-> value; null at first), write (value)
+    cas-register  the same, and cas ([old, new]); fail: it was not old
+    lock          acquire (-> its fence, or null: got it, fence not known),
+                  release. Who did not get the lock: fail.
+    queue         enqueue (value), dequeue (-> value, or null: it was empty)
+    submissions   submit (-> task id), look (-> null: no such task, or
+                  [id, state, fence]), cancel, retry; key: that of the submission
 
     Exit codes: 0 linearizable, 7 not linearizable, 6 unknown (the budget ran out), 1 not such a history.
     """
@@ -67,6 +79,9 @@ def check(file: BinaryIO, model: str, budget_s: float, output: str | None) -> in
             "Nothing was checked; `quorate netsim check --help` shows what a history looks like.",
             Exit.REFUSED,
         ) from wrong
+    if not operations:
+        name = getattr(file, "name", "standard input")
+        raise Ended(f"{name}: there is no operation in it.", "Nothing was checked.", Exit.REFUSED)
     verdict = check(operations, MODELS[model], Budget(seconds=budget_s))
     _print(verdict, operations, Output(output or _output_before() or TABLE))
     return _CODES[verdict.result]

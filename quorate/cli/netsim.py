@@ -13,8 +13,8 @@ PARTS = {
     "run": ("quorate.cli.netsim_run", "Play many seeds."),
     "replay": ("quorate.cli.netsim_replay", "Play one seed or scenario and tell what happened."),
     "mutants": ("quorate.cli.netsim_mutants", "Plant known bugs and see each one caught."),
-    "check": ("quorate.cli.checking", "Is a recorded history linearizable?"),
-    "live": ("quorate.cli.netsim_live", "Break real processes on this machine."),
+    "check": ("quorate.cli.checking", "Say whether a recorded history is linearizable."),
+    "live": ("quorate.cli.netsim_live", "Break real processes on this machine, or drill a running cluster."),
     "soak": ("quorate.cli.netsim_soak", "Play new seeds for a while, from where the last soak stopped."),
 }
 """Name -> the module that has the command of that name, and what it is for."""
@@ -36,14 +36,16 @@ class Commands(click.Group):
             if missing.name != module:
                 raise
             return not_built(f"netsim {cmd_name}", purpose)
+        command.short_help = purpose
         return command
 
 
 @click.group(cls=Commands)
 def netsim() -> None:
-    """Run the cluster in a simulated world: time, network, disks, clients and faults, all from a seed.
+    """Try to break the cluster: in a simulated world, and as real processes.
 
-    The peers are the ones that ship. The same seed is the same run, on every machine.
+    run, replay, mutants, soak: the peers that ship, in a world where time, network, disks, clients and faults come from
+    a seed. The same seed is the same run, on every machine. live: real processes. check: a history of your own.
     """
 
 

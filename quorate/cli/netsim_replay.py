@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("what", metavar="SEED|FILE")
-@click.option("--profile", metavar="NAME", help="Of the SEED.")
+@click.option("--profile", metavar="NAME", help="The profile SEED belongs to, as `quorate netsim run` tells it.")
 @click.option("--trace", is_flag=True, help="Tell everything that happened, not only what a person needs.")
-@click.option("--messages", is_flag=True, help="Messages too, in --trace and --html.")
+@click.option("--messages", is_flag=True, help="Messages between peers too, in --trace and --html.")
 @click.option("--html", type=OUT, help="Draw the run as one page.")
 @click.option("--write-transcript", is_flag=True, help="Keep it beside FILE (ending .txt) as what is expected of it.")
 @OUTPUT
@@ -33,7 +33,14 @@ def replay(
     write_transcript: bool,
     output: str | None,
 ) -> None:
-    """Play a SEED of a profile, or a scenario FILE, and tell what happened; exit code 7 if a promise was broken."""
+    """Tell one run: a SEED of a profile, or a scenario FILE; exit code 7 if a promise was broken.
+
+    Times are virtual seconds. The digest is the identity of the run: it is the same wherever and whenever it is played.
+
+    \b
+    quorate netsim replay 7 --profile power
+    quorate netsim replay netsim-failures/power-7.yaml --html run.html
+    """
     from quorate.netsim.finding import tell
 
     scenario, file = _asked(what, profile)

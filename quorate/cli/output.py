@@ -12,6 +12,8 @@ import click
 import msgspec
 
 TABLE, JSON = "table", "json"
+WHOLE = frozenset({"id", "state", "mutant"})
+"""Columns a narrow terminal does not break."""
 UNBROKEN = 100_000
 """Characters of a line that goes to a pipe."""
 
@@ -51,7 +53,7 @@ class Output:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
             # A narrow terminal breaks the words of people, never an id somebody wants to copy.
-            table.add_column(column.replace("_", " ").upper(), no_wrap=column in ("id", "state"), overflow="fold")
+            table.add_column(column.replace("_", " ").upper(), no_wrap=column in WHOLE, overflow="fold")
         for value in values:
             table.add_row(*(Text(text_of(value.get(column))) for column in columns))
         Console(width=None if sys.stdout.isatty() else UNBROKEN).print(table)

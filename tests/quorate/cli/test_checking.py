@@ -55,6 +55,24 @@ def test_one_that_is_not_is_7_and_the_shortest_part_is_told_line_by_line() -> No
     assert "Next would be 2 (read -> 1), answered at line 6." in ran.out
 
 
+def test_operations_without_a_key_are_told_as_such() -> None:
+    ran = run("-", "--model", "register", text=STALE.replace(', "key": "x"', ""))
+    assert ran.code == 7
+    assert "no order of the operations without a key explains" in ran.out
+
+
+def test_an_empty_history_is_refused_for_it_says_nothing() -> None:
+    ran = run("-", "--model", "register", text="\n")
+    assert ran.code == 1
+    assert "there is no operation in it" in ran.out
+
+
+def test_the_example_in_the_help_is_a_history() -> None:
+    example = "".join(f"{line.strip()}\n" for line in run("--help").out.splitlines() if line.strip().startswith("{"))
+    ran = run("-", "--model", "register", text=example)
+    assert ran.out.startswith("Linearizable: 2 operations on 1 key")
+
+
 def test_the_same_for_programs() -> None:
     ran = run("-", "--model", "register", "-o", "json", text=STALE)
     assert ran.code == 7

@@ -58,6 +58,7 @@ def test_runs_that_break_nothing_are_0_and_every_table_is_shown(here: Here) -> N
     assert (ran.code, ran.error) == (0, "")
     for word in ("PROFILE", "mine", "FAULT POINT", "flush.done", "never", "CHECK", "kept", "VIOLATIONS"):
         assert word in ran.out
+    assert ran.out.splitlines()[-1].startswith("No promise was broken: 2 runs, ")
     assert not Path("netsim-failures").exists()
 
 

@@ -58,12 +58,16 @@ def test_one_that_is_caught_is_0_and_programs_get_json(asked: list[object], caps
     assert main(["netsim", "mutants", "open_the_gate", "--seeds", "3", "--jobs", "2", "-o", "json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert (told["mutant"], told["caught_by"], told["survived"]) == ("open_the_gate", "plain", False)
-    assert asked == [(("open_the_gate",), 3, 2)]
+    assert main(["netsim", "mutants", "open_the_gate", "--seeds", "3", "--jobs", "2"]) == 0
+    assert capsys.readouterr().out.endswith("Every mutant was caught (1 of 1).\n")
+    assert asked == [(("open_the_gate",), 3, 2)] * 2
 
 
 def test_a_name_that_is_none_is_1_and_nothing_is_hunted(
     asked: list[object], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["netsim", "mutants", "open_the_gates"]) == 1
+    assert "got 'open_the_gates', which is no mutant; expected, for example, open_the_gate" in capsys.readouterr().err
     assert main(["netsim", "mutants", "no_such_bug"]) == 1
-    assert "open_the_gate" in capsys.readouterr().err
+    assert "without names all are played and listed" in capsys.readouterr().err
     assert asked == []
