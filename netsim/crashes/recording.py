@@ -10,7 +10,7 @@ from quorate.netsim.crashes.disk import CrashDisk, Moment
 from quorate.netsim.crashes.opening import CHECK, REFUSALS, find, kept
 from quorate.netsim.crashes.promises import Promise
 from quorate.netsim.machine import Machine
-from quorate.netsim.scenario import Conditions
+from quorate.netsim.scenario import Conditions, Fault
 from quorate.netsim.violation import Violation
 from quorate.netsim.work import HANDLER
 from quorate.netsim.world import World
@@ -106,12 +106,8 @@ class Recording:
         if kind == 0:
             leader = world.leader()
             peer = leader.id if leader is not None else peer
-            links = [(peer, other) for other in world.ids if other != peer]
-            for a, b in links:
-                world.network.block(a, b)
-            world.run(1.0 + chance.random())
-            for a, b in links:
-                world.network.unblock(a, b)
+            with world.under(Fault(at=world.now, do="one_way", on=(peer,))):
+                world.run(1.0 + chance.random())
         elif kind == 1 and world.may_lose_disk(peer):
             world.wipe(peer)
             world.start(peer)
@@ -128,9 +124,9 @@ class Recording:
             if twice:
                 self.world.run(0.02 * self._chance.random())
 
-    def open_on(self, peer: PeerId, files: dict[str, bytes]) -> bool:
-        """The machine of `peer` stops, finds these files instead of its own, and starts. False: it refused them, and
-        got its own back. Either way it catches up. Raises Violation.
+    def open_on(self, peer: PeerId, files: dict[str, bytes]) -> None:
+        """The machine of `peer` stops, finds these files instead of its own, and starts; it gets its own back if it
+        refuses them. Either way it catches up. Raises Violation.
         """
         disk, world = self.disks[peer], self.world
         world.run_until(lambda: not disk.busy, CATCH_UP_S)
@@ -140,14 +136,11 @@ class Recording:
         disk.examining = _believing
         try:
             world.try_start(peer)
-            trusted = True
         except REFUSALS:
             disk.become(own)
             world.start(peer)
-            trusted = False
         disk.examining = self._examine
         self.settle(peer)
-        return trusted
 
     def own_files(self, peer: PeerId) -> dict[str, bytes]:
         """As they are when everything is flushed."""
