@@ -54,6 +54,6 @@ def _summary(drawing: Drawing) -> str:
     """What the picture shows, in a sentence."""
     leaderships = sum(span.kind == "leader" for span in drawing.spans)
     return (
-        f"{drawing.seconds:.1f} virtual seconds of {len(drawing.peers)} peers: {leaderships} leaderships, "
+        f"{len(drawing.peers)} peers: {leaderships} leaderships, "
         f"{len(drawing.faults)} faults, {len(drawing.tasks)} attempts, {len(drawing.asked)} requests."
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.endings import Ended, Exit
+from quorate.cli.netsim_run import OUT
 from quorate.cli.output import JSON, TABLE, Output
 
 if TYPE_CHECKING:
@@ -27,27 +28,36 @@ ALLOWED, RESTARTED = "drills.allowed", "drills.restarted"
 
 
 @click.command()
-@click.option("--peers", type=click.IntRange(3, 9), help=f"How many to start (default {PEERS}).")
-@click.option("--seconds", type=click.FloatRange(5.0, 3_600.0), default=SECONDS, show_default=True, help="Of faults.")
+@click.option("--peers", type=click.IntRange(3, 9), help=f"How many peers to start (default {PEERS}).")
 @click.option(
-    "--faults", metavar="KIND,...", help="kill, freeze, partition, slow, drop, disk (default: all that can be done)."
+    "--seconds",
+    type=click.FloatRange(5.0, 3_600.0),
+    default=SECONDS,
+    show_default=True,
+    help="How long faults strike; starting, healing and checking come on top.",
+)
+@click.option(
+    "--faults",
+    metavar="KIND,...",
+    help="Some of kill, freeze, partition, slow, drop, disk, as in kill,freeze (default: all that can be done).",
 )
 @click.option(
     "--means",
     type=click.Choice(["proxies", "namespaces"]),
     help="What lies between the peers: TCP proxies (default), or, as root, a network namespace for each.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Of the schedule of faults and of what clients ask.")
+@click.option("--seed", type=click.IntRange(0), help="Of the schedule of faults (default: a new one, which is told).")
 @click.option(
     "--rate",
     type=click.FloatRange(0.1, 1_000.0),
     help=f"Requests a second (default {RATE:g}; {DRILL_RATE:g} in a drill).",
 )
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run as a page.")
+@click.option("--html", type=OUT, help="Draw the run as a page.")
 @click.option(
     "--keep",
-    type=click.Path(exists=False, path_type=Path),
-    help="A new folder for data, logs, effects and history, which stays.",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Keep data, logs, effects and history in this folder, which is made and must not exist yet.",
 )
 @click.option(
     "--cluster",
@@ -78,6 +88,8 @@ def live(  # noqa: PLR0917  # click passes them by name
 
     Exit codes: 0 every promise was kept, 7 one was broken, 1 usage or refused.
     """
+    if keep is not None and keep.exists():
+        raise click.BadParameter(f"{str(keep)!r} exists; name a folder that does not", param_hint="--keep")
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     if cluster is not None:
         for name, given in (("--peers", peers), ("--means", means), ("--keep", keep)):

@@ -101,7 +101,12 @@ def draw(path: Path, told: "Told") -> None:
 
     scenario = told.scenario
     title = scenario.name or f"seed {scenario.seed}"
-    facts = {"seed": str(scenario.seed), "digest": told.digest, "scenario": reading.write(scenario)}
+    facts = {
+        "seed": str(scenario.seed),
+        "seconds": f"{told.virtual_s:.1f} of virtual time",
+        "digest": told.digest,
+        "scenario": reading.write(scenario),
+    }
     path.write_text(page(title, peer_names(scenario.conditions.peers), told.events, facts, told.words), "utf-8")
     click.echo(f"Drawn in {path}", err=True)
 

@@ -21,7 +21,22 @@ if TYPE_CHECKING:
     from quorate.netsim.scenario import Scenario
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-OUT = click.Path(dir_okay=False, path_type=Path)
+
+
+class OutFile(click.Path):
+    """A file to be written when all is over, in a folder that is looked for before anything begins."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.absolute().parent.is_dir():
+            self.fail(f"{str(path)!r}: there is no folder {str(path.parent)!r}; make it first", param, ctx)
+        return path
+
+
+OUT = OutFile()
 SEEDS = 20
 MOST_SHRUNK = 3
 """Of many bad runs, so many are made smaller; the others are named."""
