@@ -123,7 +123,7 @@ def problems(scenario: Scenario) -> Iterator[Wrong]:
         )
     yield from _conditions(scenario.conditions)
     if scenario.load is not None:
-        yield from _load(scenario.load)
+        yield from _load(scenario.load, scenario.seconds)
     peers = peer_names(scenario.conditions.peers)
     for n, fault in enumerate(scenario.faults):
         yield from _fault(f"faults[{n}]", fault, peers)
@@ -151,10 +151,14 @@ def _conditions(conditions: Conditions) -> Iterator[Wrong]:
         yield from _bounds(f"conditions.{name}", getattr(conditions, name), 1, 1 << 40)
 
 
-def _load(load: Load) -> Iterator[Wrong]:
+def _load(load: Load, seconds: float) -> Iterator[Wrong]:
     yield from _bounds("load.rate", load.rate, 0.001, MAX_RATE)
     if load.until_s is not None:
         yield from _bounds("load.until_s", load.until_s, 0.0, MAX_SECONDS)
+        seconds = min(seconds, load.until_s)
+    if load.rate * seconds > MAX_OPERATIONS:
+        asked = f"got {load.rate:g} a second for {seconds:g} s"
+        yield Wrong("load.rate", f"{asked}, expected at most {MAX_OPERATIONS} operations in all", "ask for less")
 
 
 def _fault(at: str, fault: Fault, peers: tuple[str, ...]) -> Iterator[Wrong]:

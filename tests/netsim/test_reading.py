@@ -92,6 +92,7 @@ def test_a_word_that_looks_like_a_switch_stays_a_word() -> None:
         ),
         ("operations:\n - {at: 1, do: submit, flow: {type: loop}}", 2, "operations[0].flow.type", "loop"),
         ("load: {rate: 0}", 1, "load.rate", "got 0"),
+        ("seconds: 3000\nload: {rate: 1000}", 2, "load.rate", "at most 200000 operations in all"),
         ("seconds: 1e999", 1, "seconds", "inf"),
         ("seconds: 4000", 1, "seconds", "3600"),
         ("name: !!python/object/apply:os.system [ls]", 1, "", "tag"),
