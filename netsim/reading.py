@@ -35,6 +35,15 @@ MAX_NOTE_LENGTH = 2_000
 OPERATIONS = ("submit", "cancel", "retry", "read", "look", "list")
 ROLES = ("leader", "follower", "all", "others")
 ANYBODY = "any"
+FLOWS = ("task", "in_turn", "together")
+WRITE = {
+    "array": "write a list, as in [leader]",
+    "float": "write a number",
+    "int": "write a whole number",
+    "object": "write fields, as in {rate: 20}",
+    "str": "write a word, in quotes if it looks like a number",
+}
+"""What to do about a value of the wrong type, by the one that was expected."""
 _SHAPES: dict[str, type[msgspec.Struct]] = {
     "": Scenario,
     "conditions": Conditions,
@@ -43,6 +52,7 @@ _SHAPES: dict[str, type[msgspec.Struct]] = {
     "operations": Operation,
 }
 _PLACE = re.compile(r"^(.*?)(?: - at `(?:key in )?\$\.?([^`]*)`)?$", re.DOTALL)
+_EXPECTED = re.compile(r"[Ee]xpected `(\w+)")
 _UNKNOWN = re.compile(r"^Object contains unknown field `([^`]*)`$")
 
 
@@ -108,7 +118,11 @@ def _told(error: str) -> Wrong:
         key = f"{place}.{unknown[1]}" if place else unknown[1]
         here = _SHAPES.get(re.sub(r"\[.*", "", place), Leaf)
         return Wrong(key, "there is no such field", f"there are {_listed(here.__struct_fields__)}")
-    return Wrong(place, message[:1].lower() + message[1:], "correct the value")
+    expected = _EXPECTED.search(message)
+    to_do = WRITE.get(expected[1], "correct the value") if expected is not None else "correct the value"
+    if place.endswith(".type"):
+        to_do = f"write one of {_listed(FLOWS)}"
+    return Wrong(place, message[:1].lower() + message[1:], to_do)
 
 
 def problems(scenario: Scenario) -> Iterator[Wrong]:
@@ -126,9 +140,17 @@ def problems(scenario: Scenario) -> Iterator[Wrong]:
         yield from _load(scenario.load, scenario.seconds)
     peers = peer_names(scenario.conditions.peers)
     for n, fault in enumerate(scenario.faults):
+        yield from _moment(f"faults[{n}].at", fault.at, scenario.seconds)
         yield from _fault(f"faults[{n}]", fault, peers)
     for n, operation in enumerate(scenario.operations):
+        yield from _moment(f"operations[{n}].at", operation.at, scenario.seconds)
         yield from _operation(f"operations[{n}]", operation, peers)
+
+
+def _moment(field: str, at: float, seconds: float) -> Iterator[Wrong]:
+    """What would come after the end would never come, and nobody would be told."""
+    if not 0.0 <= at <= seconds:
+        yield Wrong(field, f"got {at}", f"write a number from 0 to {seconds:g}, the `seconds` of this scenario")
 
 
 def _conditions(conditions: Conditions) -> Iterator[Wrong]:
@@ -162,7 +184,6 @@ def _load(load: Load, seconds: float) -> Iterator[Wrong]:
 
 
 def _fault(at: str, fault: Fault, peers: tuple[str, ...]) -> Iterator[Wrong]:
-    yield from _bounds(f"{at}.at", fault.at, 0.0, MAX_SECONDS)
     if fault.do not in KINDS:
         yield Wrong(f"{at}.do", f"got {fault.do!r}", f"write one of {_listed(tuple(KINDS))}")
     elif expected := KINDS[fault.do].expects(fault.amount):
@@ -179,7 +200,6 @@ def _fault(at: str, fault: Fault, peers: tuple[str, ...]) -> Iterator[Wrong]:
 
 
 def _operation(at: str, operation: Operation, peers: tuple[str, ...]) -> Iterator[Wrong]:
-    yield from _bounds(f"{at}.at", operation.at, 0.0, MAX_SECONDS)
     if operation.do not in OPERATIONS:
         yield Wrong(f"{at}.do", f"got {operation.do!r}", f"write one of {_listed(OPERATIONS)}")
     if operation.via not in peers and operation.via not in (ANYBODY, *ROLES[:2]):

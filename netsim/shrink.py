@@ -235,7 +235,8 @@ def _nearer(value: T, usual: T) -> Iterator[T]:
 def _milder_faults(best: Scenario) -> Iterator[Scenario]:
     for n, fault in enumerate(best.faults):
         for milder in _milder(fault):
-            yield replace(best, faults=_with(best.faults, n, milder))
+            if milder.at <= best.seconds:
+                yield replace(best, faults=_with(best.faults, n, milder))
 
 
 def _milder(fault: Fault) -> Iterator[Fault]:
@@ -254,6 +255,8 @@ def _milder(fault: Fault) -> Iterator[Fault]:
 def _rounder_operations(best: Scenario) -> Iterator[Scenario]:
     for n, operation in enumerate(best.operations):
         for rounder in _rounder(operation.at):
+            if rounder > best.seconds:
+                continue
             yield replace(best, operations=_with(best.operations, n, replace(operation, at=rounder)))
 
 
