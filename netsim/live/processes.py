@@ -1,6 +1,7 @@
 """The peers as processes: started as a user starts them, killed, frozen, and never left behind.
 
-Law: used with `with`; whatever ends the block, every process it started is gone and reaped, frozen ones included.
+Law: used with `with`; whatever ends the block, every process it started is gone and reaped, frozen ones included. If
+this program itself is killed, its guard kills them.
 """
 
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from quorate.netsim.live.guard import Guard
+
 OWN_VARIABLES = "QUORATE_"
 """What the caller's environment says to `quorate` is not meant for these peers."""
 
@@ -23,15 +26,18 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._guard = Guard()
         self.frozen: set[str] = set()
 
     def __enter__(self) -> Self:
+        self._guard.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill(*self._children)
+        self._guard.__exit__(kind, error, trace)
 
     def start(self, name: str, cluster_file: Path, environment: Mapping[str, str], before: list[str]) -> int:
         """`quorate peer FILE ID` under this Python; gives the process id. `before`: a command that becomes this one."""
@@ -47,6 +53,7 @@ class Processes:
                 env={**inherited, "PYTHONPATH": _python_path(), **environment},
                 start_new_session=True,
             )
+        self._guard.watch(child.pid)
         self._children[name] = child
         self.frozen.discard(name)
         return child.pid
@@ -57,6 +64,7 @@ class Processes:
             self._children[name].kill()
         for name in names:
             self._children[name].wait()
+            self._guard.forget(self._children[name].pid)
             self.frozen.discard(name)
 
     def freeze(self, name: str) -> None:
