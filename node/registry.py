@@ -40,8 +40,10 @@ class Registry:
 
     def add(self, handler: Handler | Declared) -> None:
         """Adding the very same handler again changes nothing. Raises DuplicateHandler naming both places,
-        ValueError."""
+        ValueError, TypeError for what is no handler."""
         added = handler.handler if isinstance(handler, Declared) else handler
+        if not isinstance(added, Handler):
+            raise TypeError(f"got {added!r}, expected a function under `@quorate.task(...)`")
         _check_reachable(added)
         known = self._handlers.setdefault(added.name, added)
         if known is not added:

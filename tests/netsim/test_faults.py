@@ -1,6 +1,7 @@
 """Each kind of fault does what its name says, is over when it is over, and adds up with others."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,3 +250,10 @@ def test_a_finished_batch_makes_durable_what_it_touched_and_nothing_else() -> No
     world.run(1.0)
     assert disk.flushes > 0
     assert disk.files["other"].unsynced
+
+
+def test_every_kind_is_told_to_who_writes_scenarios() -> None:
+    """In the table of docs/testing.md, by the name that stands behind `do:`."""
+    guide = (Path(__file__).parents[2] / "docs/testing.md").read_text("utf-8")
+    table = guide.split("| `do:` |")[1].split("\n\n")[0]
+    assert {kind for kind in KINDS if f"`{kind}`" not in table} == set()

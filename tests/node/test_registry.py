@@ -109,3 +109,12 @@ def test_isolation_by_process_needs_a_handler_that_a_child_can_import() -> None:
 
     with pytest.raises(ValueError, match="cannot import it"):
         Registry([local])
+
+
+def test_what_is_no_handler_is_refused_by_name_and_nothing_is_served() -> None:
+    registry = Registry()
+    with pytest.raises(
+        TypeError, match=r"got <built-in function len>, expected a function under `@quorate.task\(...\)`"
+    ):
+        registry.add(len)  # type: ignore[arg-type]  # what is tested
+    assert not registry.names()
