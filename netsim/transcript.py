@@ -138,5 +138,5 @@ def _counted(events: Sequence[Event], requests: Sequence[Event]) -> Iterator[_Li
             event = next(waiting, None)
         if answers:
             how = ", ".join(f"{count} {answer}" for answer, count in sorted(answers.items()))
-            yield _Line(until, f"requests answered by now: {how}")
+            yield _Line(until, f"requests meanwhile: {how}")
             answers.clear()

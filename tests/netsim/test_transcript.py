@@ -46,7 +46,7 @@ def test_a_request_without_an_answer_says_so() -> None:
 
 def test_of_many_requests_only_their_number_is_told() -> None:
     many = [event for n in range(FEW_REQUESTS + 1) for event in (asked(n / 10, n), told(n / 10 + 0.01, n))]
-    assert lines(*many) == [f"{many[-1].at:.3f}  requests answered by now: {FEW_REQUESTS + 1} accepted"]
+    assert lines(*many) == [f"{many[-1].at:.3f}  requests meanwhile: {FEW_REQUESTS + 1} accepted"]
 
 
 def test_a_task_is_called_by_its_key() -> None:
