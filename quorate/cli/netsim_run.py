@@ -3,7 +3,6 @@
 Law: a bad run is made smaller, told in words and kept as a file that repeats it.
 """
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,52 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.endings import Ended, Exit
-from quorate.cli.output import JSON, TABLE, Output
+from quorate.cli.netsim_options import FILE, JOBS, OUT, OUTPUT, PROFILE, known, output_in
+from quorate.cli.output import TABLE, Output
 
 if TYPE_CHECKING:
     from quorate.netsim.campaign import Job, Tally, Verdict
     from quorate.netsim.finding import Finding
     from quorate.netsim.scenario import Scenario
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-class OutFile(click.Path):
-    """A file to be written when all is over, in a folder that is looked for before anything begins."""
-
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, writable=True, path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if not path.absolute().parent.is_dir():
-            self.fail(f"{str(path)!r}: there is no folder {str(path.parent)!r}; make it first", param, ctx)
-        return path
-
-
-OUT = OutFile()
 SEEDS = 20
 MOST_SHRUNK = 3
 """Of many bad runs, so many are made smaller; the others are named."""
-
-OUTPUT = click.option(
-    "-o", "--output", envvar="QUORATE_OUTPUT", type=click.Choice([TABLE, JSON]), help="How to print (default table)."
-)
-JOBS = click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one for each processor",
-    help="Processes that play runs.",
-)
-PROFILE = click.option(
-    "--profile",
-    "profiles",
-    metavar="NAME",
-    multiple=True,
-    help="A kind of world, such as plain, power or clocks; repeat it for several (default: all; the first column of the"
-    " output names them).",
-)
 
 
 @click.command()
@@ -103,10 +67,14 @@ def run(
         raise Ended("There is nothing to play.", "Name a profile or a scenario.", Exit.REFUSED)
     tally, bad = campaign.empty(), []
     deadline = None if seconds is None else time.monotonic() + seconds
-    for verdict in _watched(_in_time(asked, deadline), jobs, len(asked)):
-        tally.add(verdict)
-        if verdict.bad:
-            bad.append(verdict)
+    try:
+        for verdict in _watched(_in_time(asked, deadline), jobs, len(asked)):
+            tally.add(verdict)
+            if verdict.bad:
+                bad.append(verdict)
+    except KeyboardInterrupt:
+        click.echo(f"\n{_until_now(tally, bad, len(asked))}", err=True)
+        raise
     findings = investigated(asked, bad)
     if html is not None:
         _draw(html, findings[0].told.scenario if findings else asked[0].drawn())
@@ -121,12 +89,6 @@ def run(
             click.echo(f"\n{_summary(tally)}")
     if bad:
         raise broken(tally, bad, findings)
-
-
-def output_in(form: str | None) -> Output:
-    """As asked here, or before the command."""
-    root = click.get_current_context().find_root().params
-    return Output(form or root.get("output") or TABLE)
 
 
 def _jobs_of(
@@ -148,16 +110,6 @@ def _jobs_of(
     names = profiles or (() if scenarios else tuple(known_profiles()))
     jobs += interleaved(names, dict.fromkeys(names, first or 0), seeds or SEEDS)
     return jobs
-
-
-def known(profiles: tuple[str, ...]) -> tuple[str, ...]:
-    """The same, if all are profiles; else click.BadParameter."""
-    from quorate.netsim.campaign import known_profiles
-
-    for name in profiles:
-        if name not in known_profiles():
-            raise click.BadParameter(f"got {name!r}, expected one of: {', '.join(known_profiles())}")
-    return profiles
 
 
 def _in_time(jobs: "list[Job]", deadline: float | None) -> "Iterator[Job]":
@@ -239,6 +191,12 @@ def _summary(tally: "Tally") -> str:
     runs = sum(row.seeds for row in tally.profiles.values())
     virtual_s = sum(row.virtual_s for row in tally.profiles.values())
     return f"No promise was broken: {runs:,} {'run' if runs == 1 else 'runs'}, {virtual_s:,.0f} virtual seconds."
+
+
+def _until_now(tally: "Tally", bad: "list[Verdict]", asked: int) -> str:
+    runs = sum(row.seeds for row in tally.profiles.values())
+    names = ", ".join(f"{verdict.profile}-{verdict.seed} ({verdict.check})" for verdict in bad)
+    return f"After {runs:,} of {asked:,} runs: " + (f"broken in {names}." if bad else "no promise was broken.")
 
 
 def _profile_rows(tally: "Tally") -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """`quorate netsim`: what a person types to try to break the cluster, and what he is told."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +85,20 @@ def test_programs_get_json(here: Here) -> None:
     assert told["tally"]["profiles"]["mine"]["seeds"] == 1
     replayed = here.run("replay", "mine.yaml", "-o", "json", "--trace")
     assert json.loads(replayed.out)["events"]
+
+
+@pytest.mark.parametrize(("scenario", "so_far"), [(GOOD, "no promise was broken"), (BAD, "broken in mine-3 (kept)")])
+def test_who_interrupts_a_campaign_is_told_what_was_found_until_then(
+    here: Here, monkeypatch: pytest.MonkeyPatch, scenario: Scenario, so_far: str
+) -> None:
+    def interrupted(jobs: Iterator[campaign.Job], _processes: int) -> Iterator[campaign.Verdict]:
+        yield campaign.judge(next(jobs))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaign, "run", interrupted)
+    ran = here.run("run", "--scenario", here.scenario(scenario), "--seeds", "9", "--jobs", "1")
+    assert ran.code == 130
+    assert f"After 1 of 9 runs: {so_far}." in ran.error
 
 
 def test_no_run_begins_after_the_time_is_up(here: Here) -> None:
