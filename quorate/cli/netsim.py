@@ -7,21 +7,19 @@ import importlib
 
 import click
 
-from quorate.cli.later import not_built
-
 PARTS = {
-    "run": ("quorate.cli.netsim_run", "Play many seeds."),
-    "replay": ("quorate.cli.netsim_replay", "Play one seed or scenario and tell what happened."),
-    "mutants": ("quorate.cli.netsim_mutants", "Plant known bugs and see each one caught."),
-    "check": ("quorate.cli.checking", "Say whether a recorded history is linearizable."),
-    "live": ("quorate.cli.netsim_live", "Break real processes on this machine, or drill a running cluster."),
-    "soak": ("quorate.cli.netsim_soak", "Play new seeds for a while, from where the last soak stopped."),
+    "run": "Play many seeds.",
+    "replay": "Play one seed or scenario and tell what happened.",
+    "mutants": "Plant known bugs and see each one caught.",
+    "check": "Say whether a recorded history is linearizable.",
+    "live": "Break real processes on this machine, or drill a running cluster.",
+    "soak": "Play new seeds for a while, from where the last soak stopped.",
 }
-"""Name -> the module that has the command of that name, and what it is for."""
+"""Name -> what it is for; the command `run` stands in `netsim_run.py` under that name, and so on."""
 
 
 class Commands(click.Group):
-    """Each is imported when it is asked for; what is not built yet is refused by name."""
+    """Each is imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # as click calls it
         return list(PARTS)
@@ -29,14 +27,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in PARTS:
             return None
-        module, purpose = PARTS[cmd_name]
-        try:
-            command: click.Command = getattr(importlib.import_module(module), cmd_name)
-        except ModuleNotFoundError as missing:
-            if missing.name != module:
-                raise
-            return not_built(f"netsim {cmd_name}", purpose)
-        command.short_help = purpose
+        command: click.Command = getattr(importlib.import_module(f"quorate.cli.netsim_{cmd_name}"), cmd_name)
+        command.short_help = PARTS[cmd_name]
         return command
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.endings import Ended, Exit
-from quorate.cli.netsim_run import OUT
-from quorate.cli.output import JSON, TABLE, Output
+from quorate.cli.netsim_options import OUT, OUTPUT, output_in
+from quorate.cli.output import Output
 
 if TYPE_CHECKING:
     from quorate.netsim.live.asking import Access
@@ -64,7 +64,7 @@ ALLOWED, RESTARTED = "drills.allowed", "drills.restarted"
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Drill the running cluster of this file; start no peers.",
 )
-@click.option("-o", "--output", envvar="QUORATE_OUTPUT", type=click.Choice([TABLE, JSON]), help="Default table.")
+@OUTPUT
 def live(  # noqa: PLR0917  # click passes them by name
     peers: int | None,
     seconds: float,
@@ -98,8 +98,7 @@ def live(  # noqa: PLR0917  # click passes them by name
         outcome = _drilled(cluster, seconds, faults, seed, rate or DRILL_RATE)
     else:
         outcome = _run(peers or PEERS, means or "proxies", seconds, faults, seed, rate or RATE, keep)
-    root = click.get_current_context().find_root().params
-    _tell(outcome, Output(output or root.get("output") or TABLE))
+    _tell(outcome, output_in(output))
     if keep is not None:
         _say(f"Everything is in {keep}.")
     if html is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.endings import Ended, Exit
-from quorate.cli.netsim_run import JOBS, OUTPUT, output_in
+from quorate.cli.netsim_options import JOBS, OUTPUT, output_in
 
 if TYPE_CHECKING:
     from quorate.netsim.mutants import Row

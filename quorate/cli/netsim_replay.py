@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.endings import Ended, Exit
-from quorate.cli.netsim_run import OUT, OUTPUT, known, output_in
+from quorate.cli.netsim_options import OUT, OUTPUT, known, output_in
 
 if TYPE_CHECKING:
     from quorate.netsim.finding import Told

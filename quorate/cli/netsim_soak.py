@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.endings import Ended, Exit
-from quorate.cli.netsim_run import JOBS, OUTPUT, PROFILE, investigated, known, output_in, print_finding, print_tally
+from quorate.cli.netsim_options import JOBS, OUTPUT, PROFILE, known, output_in
+from quorate.cli.netsim_run import investigated, print_finding, print_tally
 
 if TYPE_CHECKING:
     from quorate.netsim.campaign import Tally, Verdict

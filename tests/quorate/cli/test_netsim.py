@@ -198,13 +198,6 @@ def test_a_soak_ends_with_the_first_broken_promise_and_its_file(here: Here, monk
     assert Path("netsim-failures/alone-0.yaml").exists()
 
 
-def test_a_command_that_is_not_there_is_refused_by_name(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(netsim.PARTS, "live", ("quorate.cli.no_such_module", "Break real processes."))
-    ran = here.run("live", "--peers", "3")
-    assert ran.code == 1
-    assert "`quorate netsim live` is not built yet" in ran.error
-
-
 @pytest.mark.parametrize("name", list(netsim.PARTS))
 def test_every_command_that_is_listed_is_there_and_says_what_it_is_for(here: Here, name: str) -> None:
     command = netsim.netsim.get_command(click.Context(netsim.netsim), name)

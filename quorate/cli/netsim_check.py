@@ -6,12 +6,13 @@ say; 1 the file is no such history, and the line and field that are wrong are na
 
 from __future__ import annotations  # the checker is imported when it is asked for, so that `--help` costs nothing
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from quorate.cli.endings import Ended, Exit
-from quorate.cli.output import JSON, TABLE, Output
+from quorate.cli.netsim_options import OUTPUT, output_in
+from quorate.cli.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +35,7 @@ _CODES = {"linearizable": Exit.DONE, "not linearizable": Exit.DID_NOT_SUCCEED, "
     metavar="S",
     help="Seconds for the verdict; at most as much again to find the shortest part that shows it.",
 )
-@click.option(
-    "-o",
-    "--output",
-    envvar="QUORATE_OUTPUT",
-    type=click.Choice([TABLE, JSON]),
-    help="How to print (default table).",
-)
+@OUTPUT
 def check(file: BinaryIO, model: str, budget_s: float, output: str | None) -> int:
     """Check the history in FILE (`-`: standard input) for linearizability.
 
@@ -83,13 +78,8 @@ def check(file: BinaryIO, model: str, budget_s: float, output: str | None) -> in
         name = getattr(file, "name", "standard input")
         raise Ended(f"{name}: there is no operation in it.", "Nothing was checked.", Exit.REFUSED)
     verdict = check(operations, MODELS[model], Budget(seconds=budget_s))
-    _print(verdict, operations, Output(output or _output_before() or TABLE))
+    _print(verdict, operations, output_in(output))
     return _CODES[verdict.result]
-
-
-def _output_before() -> Any:
-    """What `quorate -o` said."""
-    return click.get_current_context().find_root().params.get("output")
 
 
 def _print(verdict: Verdict, operations: Sequence[Operation], output: Output) -> None:
@@ -101,6 +91,3 @@ def _print(verdict: Verdict, operations: Sequence[Operation], output: Output) ->
         return
     for line in lines_of(verdict, answers):
         click.echo("".join(char if char.isprintable() else " " for char in line))
-
-
-COMMANDS = {"check": check}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from quorate.cli import main
-from quorate.cli.checking import MODEL_NAMES
+from quorate.cli.netsim_check import MODEL_NAMES
 from quorate.netsim.linear import MODELS
 from tests.netsim.linear import drawn
 
