@@ -1,4 +1,4 @@
-"""One mistake for each checker, made in memory.
+"""Mistakes for checkers that no mutant of `quorate.netsim.mutants` shows as they need it, made in memory.
 
 Law: each is a small patch of our own code that makes the peers do wrong; its name says what they then do. No checker
 and no client is touched.
@@ -11,28 +11,25 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from quorate.consensus import journal_recovery, lookup
+from quorate.consensus import lookup
 from quorate.consensus.attempts import Attempts
-from quorate.consensus.commands import Applied, Cancel, Done, Finish, Outcome, RenewSession
+from quorate.consensus.commands import Applied, Cancel, Done, RenewSession
 from quorate.consensus.divergence import Divergence
 from quorate.consensus.events import Event
 from quorate.consensus.frames import Append, RequestVote
 from quorate.consensus.journal import Journal
-from quorate.consensus.machine import Machine, dependants, moves, sessions, tables
+from quorate.consensus.machine import Machine, moves, sessions, tables
 from quorate.consensus.machine import attempts as machine_attempts
 from quorate.consensus.machine import machine as machine_apply
 from quorate.consensus.machine import submit as machine_submit
 from quorate.consensus.machine.store import Store
 from quorate.consensus.peer import Peer
 from quorate.consensus.planner import Planner
-from quorate.consensus.proctor import Proctor
 from quorate.consensus.proposer import Pending, Proposer
-from quorate.consensus.raft import engine, recovery
+from quorate.consensus.raft import engine
 from quorate.consensus.raft.election import Elections
 from quorate.consensus.raft.following import Following
 from quorate.consensus.raft.raft import Raft
-from quorate.consensus.raft.reading import IndexReply, Reading
-from quorate.consensus.raft.replication import Replication
 from quorate.consensus.reactor import Reactor
 from quorate.netsim.history import SimHistory
 from quorate.scheduling.task import Task
@@ -89,18 +86,6 @@ class SameChance:
         self.random = always(0.5)
 
 
-def forget_the_log_at_a_start(patch: Patch) -> None:
-    """Recovery takes everything after the snapshot for a torn tail."""
-    recover = journal_recovery.recover
-
-    def forgetful(*args: Any) -> Any:
-        log = recover(*args)
-        log.entries = []
-        return log
-
-    patch.setattr(recovery, "recover", forgetful)
-
-
 def store_other_bytes_than_were_sent(patch: Patch) -> None:
     """One follower changes what it writes."""
     take, numbered = Following._take, Numbered()
@@ -117,16 +102,6 @@ def cut_one_entry_too_many(patch: Patch) -> None:
     """The record of a cut names the entry before the first that conflicts."""
     cut = Journal.cut
     patch.setattr(Journal, "cut", lambda self, index, term_before: cut(self, index - 1, term_before))
-
-
-def commit_alone(patch: Patch) -> None:
-    """Every follower counts as if it held everything."""
-
-    def show_matches(self: Replication) -> None:
-        for peer in self.progress:
-            self._engine.show_match(peer, self._log.flushed_index)
-
-    patch.setattr(Replication, "show_matches", show_matches)
 
 
 # --- state
@@ -161,16 +136,6 @@ def tell_what_ended_before_all_else(patch: Patch) -> None:
 # --- attempts and results
 
 
-def give_out_a_fence_again(patch: Patch) -> None:
-    start = moves.start
-
-    def start_without_counting(store: Store, *rest: Any) -> None:
-        start(store, *rest)
-        store.now.fence -= 1
-
-    patch.setattr(moves, "start", start_without_counting)
-
-
 def take_from_the_living(patch: Patch) -> None:
     """A renewal puts back what the session holds, as if it had ended."""
     renew = sessions.renew
@@ -182,39 +147,6 @@ def take_from_the_living(patch: Patch) -> None:
         return renew(store, command)
 
     patch.setitem(machine_apply._APPLY, RenewSession, renew_emptied)
-
-
-def forget_the_fence_check(patch: Patch) -> None:
-    """A completion ends whatever attempt is running."""
-    finish = machine_attempts.finish
-
-    def finish_any(store: Store, command: Finish) -> Applied:
-        task = store.tasks.records.get(command.task)
-        return finish(store, replace(command, fence=task.fence) if task is not None else command)
-
-    patch.setitem(machine_apply._APPLY, Finish, finish_any)
-
-
-def release_a_dependant_early(patch: Patch) -> None:
-    """Nothing is waited for."""
-    place = moves.place
-
-    def place_at_once(store: Store, task: Task, kind: str) -> None:
-        task.unmet = 0
-        place(store, task, kind)
-
-    patch.setattr(machine_submit, "place", place_at_once)
-
-
-def trust_the_session_twice_as_long(patch: Patch) -> None:
-    answered = Proctor._answered
-
-    def trusting(self: Proctor, outcome: Outcome, sent_at: float, *rest: Any) -> None:
-        answered(self, outcome, sent_at, *rest)
-        if isinstance(outcome, Done):
-            self._trusted_until += self._settings.session_ttl_s
-
-    patch.setattr(Proctor, "_answered", trusting)
 
 
 # --- handlers
@@ -274,17 +206,6 @@ def forget_keys(patch: Patch) -> None:
     patch.setattr(lookup, "_used_before", always(None))
 
 
-def drop_the_row_of_an_ended_task(patch: Patch) -> None:
-    """What has ended leaves the table and never arrives in history."""
-    end = moves._end
-
-    def end_without_a_row(store: Store, task: Task, *rest: Any) -> None:
-        end(store, task, *rest)
-        store.rows.pop()
-
-    patch.setattr(moves, "_end", end_without_a_row)
-
-
 def answer_before_it_is_applied(patch: Patch) -> None:
     """Sent to the leader is told as done."""
     sent = Proposer.sent
@@ -310,29 +231,6 @@ def say_cancelled_of_what_had_ended(patch: Patch) -> None:
     patch.setitem(machine_apply._APPLY, Cancel, cancel_anything)
 
 
-def tell_unknown_as_refused(patch: Patch) -> None:
-    expire = Proposer.expire
-
-    def optimistic(self: Proposer, now: float) -> None:
-        for pending in self._pending.values():
-            pending.exposed = 0
-        expire(self, now)
-
-    patch.setattr(Proposer, "expire", optimistic)
-
-
-def never_answer(patch: Patch) -> None:
-    """What is not done by its deadline is forgotten without a word."""
-    expire = Proposer.expire
-
-    def silent(self: Proposer, now: float) -> None:
-        for pending in self._pending.values():
-            pending.reply = always(None)
-        expire(self, now)
-
-    patch.setattr(Proposer, "expire", silent)
-
-
 def answer_twice(patch: Patch) -> None:
     """What was answered is answered again when it is applied once more."""
     applied = Proposer.applied
@@ -344,15 +242,6 @@ def answer_twice(patch: Patch) -> None:
             pending.reply(outcome, index)
 
     patch.setattr(Proposer, "applied", applied_twice)
-
-
-def read_the_own_replica(patch: Patch) -> None:
-    """Nobody is asked for the commit index."""
-
-    def read_index(self: Reading, reply: IndexReply) -> None:
-        reply(self._core.commit_index)
-
-    patch.setattr(Reading, "read_index", read_index)
 
 
 # --- going on
@@ -382,11 +271,6 @@ def stop_applying_on_one_peer(patch: Patch) -> None:
         return may_apply(self) and not (numbered.first(self) and self.machine.index > 60)
 
     patch.setattr(Peer, "_can_apply", can_apply)
-
-
-def leave_the_blocked_where_they_are(patch: Patch) -> None:
-    """The last dependency has ended, and nothing follows from it."""
-    patch.setattr(dependants, "unblock", always(None))
 
 
 def stamp_history_by_the_own_clock(patch: Patch) -> None:

@@ -14,6 +14,7 @@ from quorate.netsim.checkers import Record, standard
 from quorate.netsim.checkers.progress import Progress
 from quorate.netsim.checkers.reads import ReadsSeeAcknowledged
 from quorate.netsim.checkers.story import Story
+from quorate.netsim.mutants import of_applying, of_replication, of_working
 from quorate.netsim.play import play
 from quorate.netsim.scenario import Conditions, Fault, Load, Scenario
 from quorate.netsim.violation import Violation
@@ -78,35 +79,35 @@ PLANTED = [
     Planted("equal_events", mistakes.tell_what_ended_before_all_else, QUIET),
     Planted("log_matching", mistakes.store_other_bytes_than_were_sent, QUIET),
     Planted("committed_for_good", mistakes.cut_one_entry_too_many, CUT_OFF),
-    Planted("flushed_majority", mistakes.commit_alone, QUIET),
+    Planted("flushed_majority", of_replication.commit_alone, QUIET),
     Planted("one_leader", mistakes.vote_for_everybody, LEADER_DIES),
-    Planted("leader_completeness", mistakes.forget_the_log_at_a_start, ALL_DIE),
+    Planted("leader_completeness", of_applying.forget_the_log_at_a_start, ALL_DIE),
     Planted("equal_states", mistakes.apply_otherwise_on_one_peer, QUIET),
     Planted("full_states", mistakes.leave_the_sessions_out_of_the_hash, QUIET),
-    Planted("rising_fences", mistakes.give_out_a_fence_again, QUIET),
+    Planted("rising_fences", of_working.give_out_a_fence_again, QUIET),
     Planted("one_holder", mistakes.take_from_the_living, QUIET),
-    Planted("one_result", mistakes.forget_the_fence_check, FROZEN),
+    Planted("one_result", of_working.forget_the_fence_check, FROZEN),
     Planted("retries_kept", mistakes.give_up_after_the_first_failure, QUIET),
     Planted("begun_rightly", mistakes.start_an_attempt_twice, QUIET),
     Planted("begun_rightly", mistakes.hand_over_no_results, QUIET),
     Planted("handlers_stopped", mistakes.let_what_was_taken_away_run_on, FROZEN),
     Planted("handlers_warned", mistakes.keep_the_loss_of_a_session_secret, FROZEN),
     Planted("no_false_alarm", mistakes.believe_that_states_differ, QUIET),
-    Planted("dependencies", mistakes.release_a_dependant_early, QUIET),
-    Planted("trust_ends_first", mistakes.trust_the_session_twice_as_long, FROZEN),
+    Planted("dependencies", of_working.release_a_dependant_early, QUIET),
+    Planted("trust_ends_first", of_working.trust_the_session_twice_as_long, FROZEN),
     Planted("never_doubled", mistakes.forget_keys, QUIET),
     Planted("accepted_kept", mistakes.answer_before_it_is_applied, QUIET),
-    Planted("refused_never_applied", mistakes.tell_unknown_as_refused, IMPATIENT),
-    Planted("answered_once", mistakes.never_answer, CUT_OFF),
+    Planted("refused_never_applied", of_applying.tell_unknown_as_refused, IMPATIENT),
+    Planted("answered_once", of_applying.never_answer, CUT_OFF),
     Planted("answered_once", mistakes.answer_twice, QUIET),
-    Planted("reads_see_acknowledged", mistakes.read_the_own_replica, CUT_OFF),
+    Planted("reads_see_acknowledged", of_working.read_the_own_replica, CUT_OFF),
     Planted("linearizable", mistakes.say_cancelled_of_what_had_ended, QUIET),
     Planted("waiters_woken", mistakes.wake_for_the_first_end_only, IMPATIENT),
     Planted("waiters_woken", mistakes.wake_nobody_at_an_install, LEFT_BEHIND),
     Planted("claimed_in_time", mistakes.claim_no_second_attempts, QUIET),
     Planted("replicas_converge", mistakes.stop_applying_on_one_peer, QUIET),
-    Planted("tasks_end", mistakes.leave_the_blocked_where_they_are, QUIET),
-    Planted("histories_equal", mistakes.drop_the_row_of_an_ended_task, QUIET),
+    Planted("tasks_end", of_working.tell_no_dependant, QUIET),
+    Planted("histories_equal", of_working.drop_the_row_of_an_ended_task, QUIET),
     Planted("histories_equal", mistakes.stamp_history_by_the_own_clock, QUIET),
 ]
 
@@ -135,7 +136,7 @@ def test_every_standard_checker_has_a_planted_mistake() -> None:
 
 def test_a_mistake_is_told_at_the_moment_it_can_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Safety is not left to the end: it is where the run stands that helps to find the cause."""
-    mistakes.commit_alone(monkeypatch)
+    of_replication.commit_alone(monkeypatch)
     violation = play(QUIET).violation
     assert violation is not None
     assert violation.at < 2.0
