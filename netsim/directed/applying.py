@@ -130,6 +130,38 @@ def a_read_answered_for_an_earlier_life() -> None:
     stage.finish()
 
 
+def a_read_beside_an_older_question() -> None:
+    """A follower's question is answered, and the answer is on its way. What is acknowledged elsewhere meanwhile, and
+    then asked for here, is not in that answer.
+    """
+    stage = Stage(65)
+    tap = Tap(stage.world)
+    leader = stage.leader()
+    asker, _ = stage.others(leader)
+
+    def rule(_source: PeerId, target: PeerId, message: Message) -> Message | None:
+        if isinstance(message, Append) and target == asker:
+            return replace(message, entries=[])
+        return None if isinstance(message, ReadIndex) and target == asker else message
+
+    tap.rule = rule
+    stage.read(asker)
+    stage.run(0.05)
+    written = stage.write(leader)[-1]
+    sees: list[bool] = []
+    peer = stage.peer(asker)
+    peer.read(peer.now() + 1.0, lambda index: sees.append(index is None or stage.find(asker, written) is not None))
+    stage.world.touch(asker)
+    stage.run(0.01)
+    old = tap.take(ReadIndex, target=asker)
+    demand(len(old) == 1, "directed", f"{len(old)} answers are under way, not one")
+    tap.deliver(old[0])
+    stage.run(0.05)
+    demand(all(sees), "reads are linearizable", f"a read on {asker} does not see {written}, acknowledged before")
+    tap.rule = lambda _source, _target, message: message
+    stage.finish()
+
+
 def an_outcome_inside_a_snapshot() -> None:
     """The entry that carried a request never came by its peer, only a snapshot that covers it: the answer is found in
     the table, and the request is not carried out again.

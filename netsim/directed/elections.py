@@ -36,6 +36,27 @@ def a_voter_that_loses_its_power_after_the_vote() -> None:
         _heal(stage, tap)
 
 
+def a_voter_that_is_restarted_after_the_vote() -> None:
+    """What it promised it still knows."""
+    for seed in range(42, 46):
+        stage, tap, (first, second) = _two_candidates(seed)
+        tap.rule = _votes_only
+        tap.deliver(first)
+        stage.run(0.1)
+        stage.world.kill(first.target)
+        stage.world.start(first.target)
+        raft = stage.peer(first.target).raft
+        stage.until(lambda: second.source in raft.connected_peers(), 1.0, "the voter is back")  # noqa: B023 - waits in this turn
+        tap.deliver(second)
+        stage.run(0.1)
+        _heal(stage, tap)
+
+
+def _votes_only(_source: PeerId, _target: PeerId, message: Message) -> Message | None:
+    """Nobody hears of entries by which he would see that another lacks them."""
+    return None if isinstance(message, RequestVote | PreVote | Append) else message
+
+
 def _two_candidates(seed: int) -> tuple[Stage, Tap, list[Kept]]:
     """Two peers that cannot hear each other are candidates of one term; their requests to the third are kept."""
     stage = Stage(seed)

@@ -26,6 +26,21 @@ def a_snapshot_for_a_dead_tail() -> None:
     stage.finish()
 
 
+def a_snapshot_into_a_dead_tail() -> None:
+    """The tail is longer than what the snapshot covers: at its last index another entry stands, which has to go."""
+    stage = Stage(35, snapshot_entries=20, keep_entries=5)
+    lost = stage.leader()
+    with stage.partition(lost):
+        stage.give_up(stage.pour(lost, MANY + 40, deadline_s=1.0))
+        stage.run(3.0)
+        stage.write(stage.leader(), MANY)
+    own, covered = stage.peer(lost).raft, stage.peer(stage.leader()).raft.commit_index
+    demand(own.last_index > covered, "directed", f"its tail ends at {own.last_index}, before {covered}")
+    leads = stage.peer(stage.leader()).raft
+    stage.until(lambda: own.last_index <= leads.last_index, 3.0, "what contradicts the snapshot is gone")
+    stage.finish()
+
+
 def a_heartbeat_over_a_dead_tail() -> None:
     """A follower holds entries of a leader that is gone, beyond what the next leader's message speaks of: the commit
     index of that message says nothing about them.

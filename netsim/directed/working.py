@@ -92,6 +92,7 @@ def a_staged_submission_that_is_refused() -> None:
     one, other = stage.peer(holder).new_id(), stage.peer(holder).new_id()
     cycle = tuple(type(task)(id=a, handler=HANDLER, args=b"{}", after=(b,)) for a, b in ((one, other), (other, one)))
     record = stage.peer(holder).machine.tasks[task.id]
+    del stage.work(holder).running[task.id, record.fence]  # it ends here and now
     stage.peer(holder).on_work_done(task.id, record.fence, Succeeded(b"1", staged=cycle))
     stage.world.touch(holder)
     stage.run(2.0)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from quorate.consensus.frames import Vote
+from quorate.consensus.journal import Journal
 from quorate.consensus.raft.election import Elections
 from quorate.consensus.raft.log import Log
 from quorate.consensus.raft.raft import Raft
@@ -86,3 +87,9 @@ def forget_a_configuration_at_a_start(patch: Patching) -> None:
         self._configs = [config]
 
     patch.setattr(Log, "__init__", forgetful)
+
+
+def write_no_vote(patch: Patching) -> None:
+    """The term is written, and not whom the vote went to."""
+    promise = Journal.promise
+    patch.setattr(Journal, "promise", lambda self, term, _vote: promise(self, term, None))

@@ -195,3 +195,16 @@ def count_a_stale_acknowledgement(patch: Patching) -> None:
         return on_append_reply(self, frm, message)
 
     patch.setattr(Replication, "on_append_reply", credulous)
+
+
+def keep_a_log_that_contradicts_a_snapshot(patch: Patching) -> None:
+    """Whatever stands in the log where a snapshot ends is taken for what it ends with."""
+    reset = Log.reset
+
+    def lenient(self: Log, index: int, term: int, config: Config) -> None:
+        if self.has(index):
+            self.covered_to(index)
+        else:
+            reset(self, index, term, config)
+
+    patch.setattr(Log, "reset", lenient)

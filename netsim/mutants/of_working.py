@@ -261,3 +261,12 @@ def claim_a_stale_answer_is_fresh(patch: Patching) -> None:
 def read_with_a_gap_in_history(patch: Patching) -> None:
     """A peer answers though it has not yet got back what it had lost."""
     patch.setattr(HistoryGap, "closed", property(always(True)))
+
+
+def take_an_older_answer(patch: Patching) -> None:
+    """A read asked for while a question is out is answered with it."""
+
+    def join(self: Reads, deadline: float, reply: Any) -> None:
+        (self._asked or self._waiting).append((deadline, reply))
+
+    patch.setattr(Reads, "add", join)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from quorate.netsim.mutants import of_applying as a
 from quorate.netsim.mutants import of_elections as e
+from quorate.netsim.mutants import of_handlers as h
 from quorate.netsim.mutants import of_replication as r
 from quorate.netsim.mutants import of_working as w
 from quorate.netsim.patch import Patching
@@ -104,6 +105,18 @@ _ALL = (
     Mutant(w.read_before_the_own_term_has_committed, "", ("a_new_leader_is_asked_before_it_has_committed",)),
     Mutant(w.claim_a_stale_answer_is_fresh, "", ("the_age_of_a_cut_off_peer",)),
     Mutant(w.read_with_a_gap_in_history, "", ("a_peer_that_lost_its_history_is_asked",)),
+    Mutant(w.take_an_older_answer, "", ("a_read_beside_an_older_question",)),
+    Mutant(e.write_no_vote, "", ("a_voter_that_is_restarted_after_the_vote",)),
+    Mutant(r.keep_a_log_that_contradicts_a_snapshot, "", ("a_snapshot_into_a_dead_tail",)),
+    Mutant(h.begin_without_a_trusted_session, "", ("a_grant_to_a_peer_that_stood_still",)),
+    Mutant(h.begin_an_attempt_twice, "", (), (("plain", 0),)),
+    Mutant(h.let_what_was_taken_away_run_on, "", (), (("long-work", 0),)),
+    Mutant(h.keep_the_loss_of_a_session_secret, "", (), (("handover", 0),)),
+    Mutant(h.never_take_an_attempt_away, "", ("a_handler_that_never_ends",)),
+    Mutant(h.forget_a_result_somebody_waits_for, "", ("a_dependant_that_waits_long_for_another",)),
+    Mutant(h.hand_over_no_results, "", (), (("plain", 0),)),
+    Mutant(h.never_try_again, "", (), (("plain", 0),)),
+    Mutant(h.cry_wolf, "", (), (("plain", 0),)),
 )
 
 MUTANTS: dict[str, Mutant] = {mutant.name: mutant for mutant in _ALL}
