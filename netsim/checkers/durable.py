@@ -30,9 +30,8 @@ from quorate.netsim.world import World
 FIRST = 1
 """The log of every peer begins with an entry of this index that is nowhere written."""
 SNAPSHOT_HEAD_BYTES = 4096
-_HEAD = struct.Struct("<I4xBB2x4x8xQQ")
-"""Of a record: length, kind, mask, and the first 16 bytes of its payload."""
 _LENGTH_KIND = struct.Struct("<I4xBB")
+"""Of a record: length, kind, mask."""
 
 Entry = tuple[int, int]
 """(term, fingerprint)."""
