@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from quorate.consensus import lookup
-from quorate.consensus.attempts import Attempts
 from quorate.consensus.commands import Applied, Cancel, Done, RenewSession
 from quorate.consensus.divergence import Divergence
 from quorate.consensus.events import Event
@@ -147,42 +146,6 @@ def take_from_the_living(patch: Patch) -> None:
         return renew(store, command)
 
     patch.setitem(machine_apply._APPLY, RenewSession, renew_emptied)
-
-
-# --- handlers
-
-
-def start_an_attempt_twice(patch: Patch) -> None:
-    start = Attempts._start
-
-    def twice(self: Attempts, task: Task, fence: int) -> None:
-        start(self, task, fence)
-        if self._held.pop(task.id, None) is not None:
-            start(self, task, fence)
-
-    patch.setattr(Attempts, "_start", twice)
-
-
-def hand_over_no_results(patch: Patch) -> None:
-    """Of what a task has waited for."""
-    patch.setattr(Machine, "results_for", always({}))
-
-
-def let_what_was_taken_away_run_on(patch: Patch) -> None:
-    follow = Attempts.follow
-
-    def unmoved(self: Attempts, events: Sequence[Event]) -> None:
-        follow(self, [event for event in events if event.kind == "running"])
-
-    patch.setattr(Attempts, "follow", unmoved)
-
-
-def keep_the_loss_of_a_session_secret(patch: Patch) -> None:
-    patch.setattr(Attempts, "lost", always(None))
-
-
-def give_up_after_the_first_failure(patch: Patch) -> None:
-    patch.setattr(Attempts, "_retry_ms", always(None))
 
 
 def believe_that_states_differ(patch: Patch) -> None:

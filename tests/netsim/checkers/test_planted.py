@@ -14,7 +14,7 @@ from quorate.netsim.checkers import Record, standard
 from quorate.netsim.checkers.progress import Progress
 from quorate.netsim.checkers.reads import ReadsSeeAcknowledged
 from quorate.netsim.checkers.story import Story
-from quorate.netsim.mutants import of_applying, of_replication, of_working
+from quorate.netsim.mutants import of_applying, of_handlers, of_replication, of_working
 from quorate.netsim.play import play
 from quorate.netsim.scenario import Conditions, Fault, Load, Scenario
 from quorate.netsim.violation import Violation
@@ -87,11 +87,11 @@ PLANTED = [
     Planted("rising_fences", of_working.give_out_a_fence_again, QUIET),
     Planted("one_holder", mistakes.take_from_the_living, QUIET),
     Planted("one_result", of_working.forget_the_fence_check, FROZEN),
-    Planted("retries_kept", mistakes.give_up_after_the_first_failure, QUIET),
-    Planted("begun_rightly", mistakes.start_an_attempt_twice, QUIET),
-    Planted("begun_rightly", mistakes.hand_over_no_results, QUIET),
-    Planted("handlers_stopped", mistakes.let_what_was_taken_away_run_on, FROZEN),
-    Planted("handlers_warned", mistakes.keep_the_loss_of_a_session_secret, FROZEN),
+    Planted("retries_kept", of_handlers.never_try_again, QUIET),
+    Planted("begun_rightly", of_handlers.begin_an_attempt_twice, QUIET),
+    Planted("begun_rightly", of_handlers.hand_over_no_results, QUIET),
+    Planted("handlers_stopped", of_handlers.let_what_was_taken_away_run_on, FROZEN),
+    Planted("handlers_warned", of_handlers.keep_the_loss_of_a_session_secret, FROZEN),
     Planted("no_false_alarm", mistakes.believe_that_states_differ, QUIET),
     Planted("dependencies", of_working.release_a_dependant_early, QUIET),
     Planted("trust_ends_first", of_working.trust_the_session_twice_as_long, FROZEN),
