@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from types import ModuleType
 
-from quorate.netsim.directed import applying, durability, elections, handlers, replication, working
+from quorate.netsim.directed import applying, durability, elections, figure_8, handlers, replication, working
 
 
 def _of(module: ModuleType) -> dict[str, Callable[[], None]]:
@@ -19,7 +19,7 @@ def _of(module: ModuleType) -> dict[str, Callable[[], None]]:
 
 SCENARIOS: dict[str, Callable[[], None]] = {
     name: function
-    for module in (replication, elections, durability, applying, working, handlers)
+    for module in (replication, elections, figure_8, durability, applying, working, handlers)
     for name, function in _of(module).items()
 }
 """By name."""

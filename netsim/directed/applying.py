@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from quorate.consensus import divergence
 from quorate.consensus.codec import encode_message
 from quorate.consensus.commands import Outcome, Refused, Unknown
-from quorate.consensus.frames import Append, AskIndex, Forward, Message, NotTaken, ReadIndex
+from quorate.consensus.frames import Append, AppendReply, AskIndex, Forward, Message, NotTaken, ReadIndex
 from quorate.consensus.ports import PeerId
 from quorate.netsim.directed.stage import Asked, Stage, demand
 from quorate.netsim.directed.tap import Tap
@@ -160,6 +160,41 @@ def a_read_beside_an_older_question() -> None:
     demand(all(sees), "reads are linearizable", f"a read on {asker} does not see {written}, acknowledged before")
     tap.rule = lambda _source, _target, message: message
     stage.finish()
+
+
+def reads_that_come_one_after_the_other() -> None:
+    """The second comes to the leader while the probe of the first is still out, and after something was acknowledged.
+    It needs a probe of its own.
+    """
+    stage = Stage(95)
+    tap = Tap(stage.world)
+    leader = stage.leader()
+    one, other = stage.others(leader)
+    without_echo = True
+
+    def rule(_source: PeerId, target: PeerId, message: Message) -> Message:
+        if isinstance(message, AppendReply) and without_echo:
+            return replace(message, probe=0)
+        return _without_entries(message) if target == other else message
+
+    tap.rule = rule
+    stage.read(one)
+    stage.run(0.02)
+    written = stage.write(leader)[-1]
+    sees: list[bool] = []
+    peer = stage.peer(other)
+    peer.read(peer.now() + 1.0, lambda index: sees.append(index is None or stage.find(other, written) is not None))
+    stage.world.touch(other)
+    stage.run(0.02)
+    without_echo = False
+    stage.run(0.2)
+    demand(all(sees), "reads are linearizable", f"a read on {other} does not see {written}, acknowledged before")
+    tap.rule = lambda _source, _target, message: message
+    stage.finish()
+
+
+def _without_entries(message: Message) -> Message:
+    return replace(message, entries=[]) if isinstance(message, Append) else message
 
 
 def an_outcome_inside_a_snapshot() -> None:

@@ -208,3 +208,17 @@ def keep_a_log_that_contradicts_a_snapshot(patch: Patching) -> None:
             reset(self, index, term, config)
 
     patch.setattr(Log, "reset", lenient)
+
+
+def count_entries_of_earlier_terms(patch: Patching) -> None:
+    """What a majority holds is committed, whatever its term (Raft, figure 8)."""
+    show_matches = Replication.show_matches
+
+    def count(self: Replication) -> None:
+        show_matches(self)
+        if self._engine.leading:
+            own = self._log.flushed_index
+            held = [min(one.match, own) if self.counts(peer) else 0 for peer, one in self.progress.items()]
+            self._engine.commit_to(sorted([own, *held], reverse=True)[self._wire.majority - 1])
+
+    patch.setattr(Replication, "show_matches", count)

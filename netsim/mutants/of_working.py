@@ -270,3 +270,15 @@ def take_an_older_answer(patch: Patching) -> None:
         (self._asked or self._waiting).append((deadline, reply))
 
     patch.setattr(Reads, "add", join)
+
+
+def join_a_probe_that_is_out(patch: Patching) -> None:
+    """A read is confirmed by a probe that was sent before it was asked for."""
+    lead = Reading._lead
+
+    def joining(self: Reading, now: float) -> None:
+        if self._rounds:
+            self._rounds[-1].replies.extend(self._take_waiting())
+        lead(self, now)
+
+    patch.setattr(Reading, "_lead", joining)

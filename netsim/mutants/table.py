@@ -106,6 +106,8 @@ _ALL = (
     Mutant(w.claim_a_stale_answer_is_fresh, "", ("the_age_of_a_cut_off_peer",)),
     Mutant(w.read_with_a_gap_in_history, "", ("a_peer_that_lost_its_history_is_asked",)),
     Mutant(w.take_an_older_answer, "", ("a_read_beside_an_older_question",)),
+    Mutant(w.join_a_probe_that_is_out, "", ("reads_that_come_one_after_the_other",)),
+    Mutant(r.count_entries_of_earlier_terms, "", ("an_entry_of_an_earlier_term_on_a_majority",)),
     Mutant(e.write_no_vote, "", ("a_voter_that_is_restarted_after_the_vote",)),
     Mutant(r.keep_a_log_that_contradicts_a_snapshot, "", ("a_snapshot_into_a_dead_tail",)),
     Mutant(h.begin_without_a_trusted_session, "", ("a_grant_to_a_peer_that_stood_still",)),
