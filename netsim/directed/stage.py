@@ -22,6 +22,8 @@ from quorate.netsim.world import World
 from quorate.scheduling.task import ENDED, NewTask, Task, TaskId
 
 UP_WITHIN_S = 15.0
+SETUP = "directed"
+"""The check of a scenario that could not bring about its moment: it says nothing about any promise."""
 RESTLESS_STEPS = 5_000
 """More steps of all peers in a tenth of a virtual second: somebody wakes himself without end."""
 

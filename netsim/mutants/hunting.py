@@ -1,7 +1,8 @@
 """Looking for each mutant with what is said to catch it.
 
 Laws:
-- A directed scenario counts only if it passes on the sound code, and so does a seed.
+- A directed scenario counts only if it passes on the sound code, and so does a seed. One whose moment did not come
+  about has caught nothing.
 - Whatever a mutant breaks is taken back before the next one is looked for, also when its run raised.
 """
 
@@ -13,7 +14,7 @@ from multiprocessing import get_context
 import msgspec
 
 from quorate.netsim.directed import SCENARIOS
-from quorate.netsim.directed.stage import watch_for_rest
+from quorate.netsim.directed.stage import SETUP, watch_for_rest
 from quorate.netsim.mutants.table import MUTANTS, Mutant
 from quorate.netsim.patch import Patch
 from quorate.netsim.play import play
@@ -93,7 +94,7 @@ def _try(mutant: Mutant, ways: Sequence[tuple[str, int | None]]) -> Row:
     began = time.perf_counter()
     for tried, (way, seed) in enumerate(ways, 1):
         broken = run(mutant, way, seed)
-        if broken is not None:
+        if broken is not None and broken.check != SETUP:
             return Row(
                 mutant=mutant.name,
                 hole=mutant.hole,

@@ -3,6 +3,7 @@
 import pytest
 
 from quorate.netsim.directed import SCENARIOS
+from quorate.netsim.directed.stage import SETUP, demand
 from quorate.netsim.mutants import MUTANTS, Mutant, Row, catch, hunt
 from quorate.netsim.mutants.hunting import run
 from quorate.netsim.patch import Patch, Patching
@@ -69,6 +70,17 @@ def test_a_mutant_that_nothing_notices_is_told_as_a_survivor(monkeypatch: pytest
     assert seen == [row]
     assert row.survived
     assert (row.mutant, row.breaks, row.seeds) == ("harmless", "It changes nothing.", 2)
+
+
+def test_a_scenario_whose_moment_did_not_come_about_has_caught_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant may have kept it from coming about, and its promise was not looked at."""
+
+    def harmless(_patch: Patching) -> None:
+        """It changes nothing."""
+
+    monkeypatch.setitem(SCENARIOS, "not_set_up", lambda: demand(False, SETUP, "there is no leader"))
+    monkeypatch.setitem(MUTANTS, "harmless", Mutant(harmless, "", ("not_set_up",)))
+    assert catch("harmless").survived
 
 
 def test_a_patch_is_taken_back_whatever_happened_meanwhile() -> None:
