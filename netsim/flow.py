@@ -22,14 +22,21 @@ DEEPEST = 3
 def draw_flow(draw: SeededEntropy, run_s: tuple[float, float]) -> Flow:
     """Mostly one task; sometimes a few, in turn or together, within each other."""
     namespace = NAMESPACES[draw.below(len(NAMESPACES))]
-    return _draw(draw, run_s, namespace, 0 if draw.share(0.15) else DEEPEST)
+    return _draw(draw, run_s, namespace, 0 if draw.share(0.2) else DEEPEST)
 
 
 def _draw(draw: SeededEntropy, run_s: tuple[float, float], namespace: str, depth: int) -> Flow:
     if depth >= DEEPEST or (depth and draw.share(0.6)):
-        failures = draw.below(5) if draw.share(0.1) else 0
+        failures = draw.below(6) if draw.share(0.25) else 0
+        needs_success = draw.share(0.4)
         took = round(draw.between(*run_s), 4)
-        return Leaf(run_s=took, failures=failures, namespace=namespace, priority=10 * draw.below(3))
+        return Leaf(
+            run_s=took,
+            failures=failures,
+            needs_success=needs_success,
+            namespace=namespace,
+            priority=10 * draw.below(3),
+        )
     parts = tuple(_draw(draw, run_s, namespace, depth + 1) for _ in range(1 + draw.below(3)))
     return InTurn(parts=parts) if draw.share(0.6) else Together(parts=parts)
 
@@ -66,16 +73,17 @@ def _add(
 
 def _task(leaf: Leaf, key: str, task_id: TaskId, after: tuple[TaskId, ...], place: int) -> NewTask:
     args = _ENCODER.encode(Rule(leaf.run_s, leaf.failures))
+    said = args + b"%d %d %d" % (leaf.priority, place, leaf.needs_success)
     return NewTask(
         id=task_id,
         handler=HANDLER,
         args=args,
         namespace=leaf.namespace,
         key=key,
-        digest=hashlib.blake2b(args + b"%d %d" % (leaf.priority, place), digest_size=16).digest(),
+        digest=hashlib.blake2b(said, digest_size=16).digest(),
         priority=leaf.priority,
         after=after,
-        run_after_failure=True,
+        run_after_failure=not leaf.needs_success,
         timeout_ms=TIMEOUT_MS,
         retry=RETRY,
     )

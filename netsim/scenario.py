@@ -57,10 +57,13 @@ class Fault(_Data, frozen=True):
 
 
 class Leaf(_Data, frozen=True, tag="task"):
-    """One task. `run_s`: how long its handler takes; `failures`: how many attempts fail before one succeeds."""
+    """One task. `run_s`: how long its handler takes; `failures`: how many attempts fail before one succeeds.
+    `needs_success`: of all it waits for; otherwise it runs after failures too.
+    """
 
     run_s: float = 0.01
     failures: int = 0
+    needs_success: bool = False
     namespace: str = "default"
     priority: int = 0
 

@@ -6,6 +6,9 @@ Law: the digest is the run's identity: the same scenario gives the same digest o
 import hashlib
 from typing import NamedTuple
 
+MAX_EVENTS = 1_000_000
+"""Kept of one run: some hundred megabytes. What comes later is in the digest only, but for violations."""
+
 
 class Event(NamedTuple):
     """`at`: virtual seconds. `facts`: what else there is to say, by name."""
@@ -27,8 +30,12 @@ class Trace:
 
     def note(self, at: float, kind: str, peer: str = "", **facts: str | int | float) -> None:
         self.mark(f"{at:.9f} {kind} {peer} {facts}")
-        if self.keep:
+        if not self.keep:
+            return
+        if len(self.events) < MAX_EVENTS or kind == "violation":
             self.events.append(Event(at, kind, peer, facts))
+        elif len(self.events) == MAX_EVENTS:
+            self.events.append(Event(at, "cut", "", {}))
 
     def mark(self, line: str) -> None:
         """Into the digest only."""

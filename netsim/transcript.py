@@ -31,6 +31,7 @@ MATTERS = (
     "fault_over",
     "heal",
     "settled",
+    "cut",
     "violation",
 )
 """Told always; so is a role where somebody begins to lead."""

@@ -22,6 +22,7 @@ PLAIN = {
     "refused": "{peer} refuses to start from what is on its disk",
     "heal": "everything heals: no fault is left, every peer runs",
     "settled": "all is settled: every request answered, every task ended, all replicas equal",
+    "cut": "more happened than is kept of one run; from here on only violations are told",
 }
 """Kinds whose facts add little."""
 

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from quorate.consensus.commands import MakeReady
 from quorate.consensus.frames import Append, Forward, HistoryRows
 from quorate.consensus.machine import moves
 from quorate.consensus.ports import PeerId
@@ -77,6 +78,32 @@ def a_dependant_of_two() -> None:
     stage.submit(leader, [both, after])
     stage.until(lambda: stage.ended_everywhere(after.id), 20.0, "what waits for an ended task runs")
     stage.finish()
+
+
+def a_dependency_that_gets_another_round() -> None:
+    """One of two that a task waits for fails and is tried anew: it waits for that one again."""
+    stage = Stage(75)
+    leader = stage.leader()
+    again = replace(stage.new(leader), args=b'{"run_s": 3.0, "failures": 1}')
+    other = replace(stage.new(leader, held=True), args=b'{"run_s": 0.01, "failures": 0}')
+    last = replace(stage.new(leader, after=(again.id, other.id)), run_after_failure=True)
+    stage.submit(leader, [again, other, last])
+    stage.until(lambda: _has_failed(stage, leader, again.id), 20.0, "the first round fails")
+    stage.peer(leader).retry(again.id, stage.peer(leader).now() + 5.0, Asked())
+    stage.world.touch(leader)
+    stage.until(lambda: _running(stage, leader, again.id), 5.0, "the second round begins")
+    stage.peer(leader).call(MakeReady(other.id), stage.peer(leader).now() + 5.0, Asked())
+    stage.world.touch(leader)
+    stage.run(2.0)
+    early = [began for began in stage.world.began if began.attempt.task == last.id]
+    demand(not early, "dependencies never early", "it ran while one that it waits for was being tried anew")
+    stage.until(lambda: stage.ended_everywhere(last.id), 20.0, "what waits for both runs")
+    stage.finish()
+
+
+def _has_failed(stage: Stage, peer: PeerId, task: TaskId) -> bool:
+    found = stage.find(peer, task)
+    return found is not None and found.state is State.FAILED
 
 
 def a_staged_submission_that_is_refused() -> None:

@@ -87,6 +87,16 @@ def release_a_dependant_early(patch: Patching) -> None:
     patch.setattr(machine_submit, "place", place_at_once)
 
 
+def run_after_every_failure(patch: Patching) -> None:
+    """A task that needs the success of another runs when that one has failed."""
+    patch.setattr(dependants, "stands_in_the_way", always(False))
+
+
+def recall_no_dependant(patch: Patching) -> None:
+    """A failed task gets another round, and who has heard of its end does not wait for the next one."""
+    patch.setattr(machine_submit, "recall", always(None))
+
+
 def tell_no_dependant(patch: Patching) -> None:
     """Who waits for an ended task is not told."""
     patch.setattr(dependants, "unblock", always(None))

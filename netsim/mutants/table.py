@@ -88,6 +88,8 @@ _ALL = (
     Mutant(w.give_out_a_fence_again, "", (), (("plain", 0),)),
     Mutant(w.commit_the_result_without_what_was_staged, "", ("a_staged_submission_that_is_refused",)),
     Mutant(w.release_a_dependant_early, "", ("a_dependant_of_two",), (("plain", 0),)),
+    Mutant(w.run_after_every_failure, "", (), (("plain", 2), ("compaction", 0))),
+    Mutant(w.recall_no_dependant, "", ("a_dependency_that_gets_another_round",)),
     Mutant(w.tell_no_dependant, "", ("a_dependant_of_two",), (("plain", 0),)),
     Mutant(w.drop_the_row_of_an_ended_task, "", (), (("plain", 0),)),
     Mutant(w.drop_a_timer, "", ("a_failed_attempt_is_tried_again",), (("plain", 0),)),

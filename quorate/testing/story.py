@@ -17,6 +17,7 @@ FOUND_ANEW = "auto-"
 
 OWN = frozenset({"attempt", "attempt_over", "effect", "submit"})
 TOLD = OWN | {
+    "cut",
     "fault",
     "fault_over",
     "freeze",

@@ -4,7 +4,7 @@ import pytest
 
 from quorate.netsim.faults.rules import KINDS
 from quorate.netsim.live.plan import EXPLAINED
-from quorate.netsim.trace import Event
+from quorate.netsim.trace import Event, Trace
 from quorate.netsim.transcript import FEW_REQUESTS, transcript
 from quorate.netsim.wording import FAULTS, Teller
 
@@ -108,3 +108,15 @@ def test_every_kind_of_fault_has_words(kind: str) -> None:
 def test_an_event_nobody_has_words_for_is_told_with_its_facts() -> None:
     strange = Event(2.0, "odd_thing", "a", {"size": 3})
     assert Teller([strange]).sentence(strange) == "a: odd thing (size 3)"
+
+
+def test_of_a_run_too_long_to_be_kept_the_beginning_and_every_violation_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("quorate.netsim.trace.MAX_EVENTS", 3)
+    trace = Trace(keep=True)
+    for n in range(9):
+        trace.note(float(n), "message", "a", n=n)
+    trace.note(9.0, "violation", check="one_leader", text="two")
+    assert [(event.at, event.kind) for event in trace.events[3:]] == [(3.0, "cut"), (9.0, "violation")]
+    assert "from here on only violations are told" in transcript([*STARTS, *trace.events])
