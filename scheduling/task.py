@@ -38,6 +38,9 @@ class State(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    __hash__ = str.__hash__
+    """Of the text, as equality is; and without a call, because states are looked up all the time."""
+
 
 ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 

@@ -96,7 +96,9 @@ class Dedup:
 
     def _superseded(self, client: Client | None, op: Op) -> Refused | None:
         session = self._store.sessions.records.get(op.peer)
-        newest = max(client.incarnation if client else 0, session.incarnation if session else 0)
+        newest = client.incarnation if client is not None else 0
+        if session is not None and session.incarnation > newest:
+            newest = session.incarnation
         if op.incarnation >= newest:
             return None
         return Refused("superseded", f"peer {op.peer} lives on as incarnation {newest}, this is {op.incarnation}")

@@ -19,7 +19,7 @@ SUCCEEDED = State.SUCCEEDED
 
 def tell_one(store: Store) -> bool:
     """One unit: the next dependant of the first task in line hears of its end. False: nobody is owed anything."""
-    stub = _first_in_line(store)
+    stub = _first_in_line(store) if store.telling else None
     if stub is None:
         return False
     ended = stub.id

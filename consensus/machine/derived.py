@@ -20,7 +20,7 @@ def work(store: Store) -> int:
     left = BUDGET
     while left and (cost := expire_one(store, left)):
         left -= cost
-    for step in (_time_out_one, tell_one, _retry_one, _start_one, _age_one):
+    for step in _STEPS:
         while left and step(store):
             left -= 1
     return BUDGET - left
@@ -52,13 +52,17 @@ def _start_one(store: Store) -> bool:
 
 def _age_one(store: Store) -> bool:
     """The next stub whose time has passed and that nothing keeps. Those that are kept go when the last reason does."""
-    while store.ageing and store.ageing[0][0] <= store.now.elapsed:
-        _, ended, end_seq = store.ageing.popleft()
+    ageing, elapsed = store.ageing, store.now.elapsed
+    while ageing and ageing[0][0] <= elapsed:
+        _, ended, end_seq = ageing.popleft()
         stub = store.ended.records.get(ended)
         if stub is not None and stub.end_seq == end_seq and is_spent(store, stub):
             drop(store, stub)
             return True
     return False
+
+
+_STEPS = (_time_out_one, tell_one, _retry_one, _start_one, _age_one)
 
 
 def next_due(store: Store) -> tuple[int | None, int | None]:

@@ -128,7 +128,7 @@ class Machine:
                 sessions.renew_all(store)
             self._apply_all(ops, answers)
         work(store)
-        store.rehash()
+        store.rehash_if_much()
         return Change(store.events, answers, store.rows)
 
     def _apply_all(self, ops: list[Op], answers: list[tuple[str, int, int, Applied]]) -> None:

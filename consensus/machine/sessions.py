@@ -82,9 +82,16 @@ def renew_all(store: Store) -> None:
 
 
 def first_to_expire(store: Store) -> Session | None:
-    """Of few sessions, so a search is enough."""
-    sessions = store.sessions.records.values()
-    return min(sessions, key=lambda session: (session.expires_elapsed, session.peer)) if sessions else None
+    """Of few sessions, so a search is enough; of two the one whose peer's name is less."""
+    first: Session | None = None
+    for session in store.sessions.records.values():
+        if (
+            first is None
+            or session.expires_elapsed < first.expires_elapsed
+            or (session.expires_elapsed == first.expires_elapsed and session.peer < first.peer)
+        ):
+            first = session
+    return first
 
 
 def expire_one(store: Store, budget: int) -> int:

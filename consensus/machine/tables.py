@@ -1,7 +1,7 @@
 """The stored tables and their hash.
 
-Law: every change of a record is announced by `touch` before it is made. So the hash is kept by re-hashing only what an
-entry touched, and a walk gets the image a record had at its cut.
+Law: every change of a record is announced by `touch` before it is made. So the hash is brought up to date by re-hashing
+only what was touched since it was last asked for, and a walk gets the image a record had at its cut.
 """
 
 from collections.abc import Callable, Hashable
@@ -16,6 +16,10 @@ from quorate.scheduling.task import Task, TaskId
 
 HASH_BYTES = 16
 HASH_MODULUS = 1 << (8 * HASH_BYTES)
+TOUCHED_KEPT = 1_000
+"""Records may wait for their hash: the more entries pass before somebody asks, the fewer are hashed, because a task
+that has come and gone meanwhile is not. Not more than this many of a table, because who asks waits for all of them.
+"""
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R", bound=msgspec.Struct)
@@ -27,7 +31,7 @@ encode = msgspec.msgpack.Encoder(order="deterministic").encode
 class Table(Generic[K, R]):
     """Records of one kind by key."""
 
-    __slots__ = ("_base", "_hashes", "_saved", "kind", "name", "of", "records", "touched")
+    __slots__ = ("_fresh_hasher", "_hashes", "_saved", "kind", "name", "of", "records", "touched")
 
     def __init__(self, name: str, kind: type[R], of: Callable[[R], K]) -> None:
         self.name = name
@@ -39,7 +43,7 @@ class Table(Generic[K, R]):
         self.touched: dict[K, None] = {}
         """Changed since the last `rehash`."""
         self._saved: dict[K, bytes] | None = None
-        self._base = blake2b(digest_size=HASH_BYTES, person=name.encode())
+        self._fresh_hasher = blake2b(digest_size=HASH_BYTES, person=name.encode()).copy
 
     def touch(self, key: K) -> None:
         """The record under `key` is about to change."""
@@ -72,7 +76,7 @@ class Table(Generic[K, R]):
         return change
 
     def hash_of(self, record: R) -> int:
-        hasher = self._base.copy()
+        hasher = self._fresh_hasher()
         hasher.update(encode(record))
         return int.from_bytes(hasher.digest(), "big")
 
@@ -138,9 +142,19 @@ class Tables:
         change = sum([table.rehash() for table in self._all if table.touched])
         self._hash = (self._hash + change) % HASH_MODULUS
 
+    def rehash_if_much(self) -> None:
+        """At the end of every entry. Of the other tables an entry touches little, or touches these as well."""
+        if (
+            len(self.tasks.touched) > TOUCHED_KEPT
+            or len(self.ended.touched) > TOUCHED_KEPT
+            or len(self.told.touched) > TOUCHED_KEPT
+        ):
+            self.rehash()
+
     @property
     def state_hash(self) -> bytes:
         """The sum of the hashes of all records modulo 2**128: the same whatever order they came in."""
+        self.rehash()
         return self._hash.to_bytes(HASH_BYTES, "big")
 
     def dump(self) -> bytes:
