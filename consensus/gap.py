@@ -93,13 +93,16 @@ class HistoryGap:
         self._unwritten.append((index, elapsed))
 
     def may_apply(self) -> bool:
+        unwritten = self._unwritten
+        if not unwritten:
+            return True
         history = self._peer.ports.history
         durable = history.readable_index()
-        while self._unwritten and self._unwritten[0][0] <= durable:
-            self._unwritten.popleft()
-        if not self._unwritten:
+        while unwritten and unwritten[0][0] <= durable:
+            unwritten.popleft()
+        if not unwritten:
             return True
-        waiting_ms = self._peer.machine.elapsed - self._unwritten[0][1]
+        waiting_ms = self._peer.machine.elapsed - unwritten[0][1]
         return waiting_ms < UNWRITTEN_MS and history.backlog() < self._peer.settings.history_backlog_rows
 
     # --- rows of others ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ Laws:
 - A start never writes into an old segment: it begins a new one that says where the old one ends.
 """
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -37,8 +38,9 @@ def segment_name(number: int) -> str:
     return f"{PREFIX}{number:016x}"
 
 
+@functools.lru_cache(maxsize=256)
 def segment_number(name: str) -> int | None:
-    """Of a journal file; None for any other name."""
+    """Of a journal file; None for any other name. The same few names are asked for with every batch."""
     digits = name.removeprefix(PREFIX)
     if digits == name or len(digits) != 16 or set(digits) - set("0123456789abcdef"):
         return None

@@ -39,9 +39,13 @@ class Skew:
 
     def __init__(self) -> None:
         self._offsets: dict[PeerId, tuple[float, int]] = {}
+        self._median_ms = 0
+        self._reckon_at = float("-inf")
+        """Until then the median is what it was: nothing new was heard, and nothing heard is forgotten."""
 
     def heard(self, peer: PeerId, wall_ms: int, own_wall_ms: int, now: float) -> None:
         self._offsets[peer] = (now, wall_ms - own_wall_ms)
+        self._reckon_at = float("-inf")
 
     def fresh(self, now: float) -> list[int]:
         """Of the voters heard not long ago."""
@@ -55,6 +59,13 @@ class Skew:
         """How far this peer's wall clock is ahead of the voters' median; 0 when less than a majority was heard. Of an
         even number the lower median counts: a stamp that ran ahead can never be taken back.
         """
+        if now >= self._reckon_at:
+            heard = [at for at, _ in self._offsets.values() if now - at < SKEW_FORGOTTEN_S]
+            self._reckon_at = min(heard, default=float("inf")) + SKEW_FORGOTTEN_S
+            self._median_ms = self._reckon(now, voters)
+        return self._median_ms
+
+    def _reckon(self, now: float, voters: int) -> int:
         offsets = sorted([0, *self.fresh(now)])
         if len(offsets) <= voters // 2:
             return 0

@@ -77,7 +77,7 @@ class Leading:
     def _configure(self, now: float) -> None:
         """Limits are data in the log: the leader's cluster file is what counts, once a term."""
         limits, term = self._peer.settings.limits, self._peer.raft.term
-        if self._clock is None or self._peer.machine.limits == limits or self._configured_in == term:
+        if self._configured_in == term or self._clock is None or self._peer.machine.limits == limits:
             return
         self._configured_in = term
         self._peer.proposer.offer_reserved(Configure(limits), now + CONFIGURE_S, _ignore)

@@ -8,6 +8,7 @@ Laws:
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast, get_args
 
 import msgspec
 
@@ -20,6 +21,7 @@ from quorate.consensus.frames import (
     Beat,
     BeatReply,
     Forward,
+    HashVerdict,
     Hello,
     HistoryRows,
     Message,
@@ -46,6 +48,8 @@ FORWARD_BYTES = 512 * 1024
 BEAT_S = 1.0
 ROUNDS = 4
 """Engine ticks in one step: what a tick applied may give us something to propose at once."""
+RAFT_MESSAGES = frozenset(get_args(RaftMessage))
+"""Most messages are of these: looked up by type, instead of compared with one after the other."""
 
 
 class Peer:
@@ -257,27 +261,31 @@ class Peer:
 
     def step(self) -> None:
         """Everything that follows from the inputs since the last step, and from the time."""
+        raft, gap, reads, proposer = self.raft, self.gap, self.reads, self.proposer
+        monotonic = self.ports.clock.monotonic
         for _ in range(ROUNDS):
-            self.raft.step()
-            now = self.now()
+            raft.step()
+            now = monotonic()
             self._leading.follow(now)
             self.proctor.step(now)
             self.attempts.step(now)
             self.submitter.step(now)
-            self.gap.step(now)
-            # What a read may show includes what has ended: it waits until the history is whole.
-            self.reads.step(now, self.raft.applied_index if self.gap.closed else 0)
+            gap.step(now)
+            if reads.busy:
+                # What a read may show includes what has ended: it waits until the history is whole.
+                reads.step(now, raft.applied_index if gap.closed else 0)
             self._pump(now)
             if not self._leading.propose(now):
                 break
-        self.proposer.expire(self.now())
-        self._beat(self.now())
+        now = monotonic()
+        proposer.expire(now)
+        self._beat(now)
 
     def wake_at(self) -> float:
         return min(
             self.raft.wake_at(),
-            self.proposer.wake_at(),
             self.reads.wake_at(),
+            self.proposer.wake_at(),
             self.proctor.wake_at(),
             self.attempts.wake_at(),
             self.submitter.wake_at(),
@@ -333,8 +341,8 @@ class Peer:
         return self.ports.network.send(to, codec.encode_message(message))
 
     def _receive(self, peer: PeerId, message: Message) -> None:
-        if isinstance(message, RaftMessage):
-            self.raft.receive(peer, message)
+        if type(message) in RAFT_MESSAGES:
+            self.raft.receive(peer, cast(RaftMessage, message))
         elif isinstance(message, Forward):
             self._leading.take_forward(peer, message)
         elif isinstance(message, NotTaken):
@@ -347,7 +355,7 @@ class Peer:
             self._leading.heard_beat(peer, message)
         elif isinstance(message, BeatReply):
             self._leading.heard_reply(message)
-        else:
+        elif isinstance(message, HashVerdict):
             self.divergence.verdict(message)
 
     # --- what Raft calls

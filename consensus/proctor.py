@@ -58,10 +58,10 @@ class Proctor:
         self._slots = slots
 
     def step(self, now: float) -> None:
-        if self._was_trusted and not self.trusted(now):
+        if self._was_trusted and now >= self._trusted_until:
             self._was_trusted = False
             self._lost()
-        if self._busy or self._closing or self._info is None or now < self._next_at:
+        if now < self._next_at or self._busy or self._closing or self._info is None:
             return
         self._busy = True
         self._next_at = now + self._settings.session_renew_s
@@ -97,4 +97,4 @@ class Proctor:
         if self._info is None or self._closing:
             return float("inf")
         wake = float("inf") if self._busy else self._next_at
-        return min(wake, self._trusted_until) if self._was_trusted else wake
+        return self._trusted_until if self._was_trusted and self._trusted_until < wake else wake

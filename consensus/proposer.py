@@ -196,9 +196,10 @@ class Proposer:
         wake = self._deadlines[0][0] if self._deadlines else float("inf")
         if self._target is None:
             return wake
-        if self._unsent:
-            return min(wake, self._paused_until)
-        return min(wake, max(self._paused_until, self._oldest_sent + RESEND_S))
+        due = self._paused_until
+        if not self._unsent and self._oldest_sent + RESEND_S > due:
+            due = self._oldest_sent + RESEND_S
+        return due if due < wake else wake
 
 
 _WORDS = {

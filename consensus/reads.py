@@ -32,6 +32,11 @@ class Reads:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._asked) + len(self._confirmed)
 
+    @property
+    def busy(self) -> bool:
+        """Somebody waits for an answer."""
+        return bool(self._waiting or self._asked or self._confirmed)
+
     def add(self, deadline: float, reply: ReadReply) -> None:
         if len(self) >= self._limit:
             reply(None)
@@ -68,7 +73,7 @@ class Reads:
         self._retry_at = now + RETRY_S
 
     def _expire(self, now: float) -> None:
-        if not len(self):
+        if not self.busy:
             return
         for queue in (self._waiting, self._asked):
             late = [item for item in queue if item[0] <= now]
@@ -85,7 +90,7 @@ class Reads:
                 reply(None)
 
     def wake_at(self) -> float:
-        if not len(self):
+        if not (self._waiting or self._asked or self._confirmed):
             return float("inf")
         deadlines = [deadline for deadline, _ in (*self._waiting, *self._asked)]
         deadlines += [deadline for _, deadline, _ in self._confirmed]

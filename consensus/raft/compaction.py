@@ -37,6 +37,8 @@ class Compaction:
         """`needed`: indexes of the snapshots that are being sent."""
         self._cluster = core.cluster
         self._settings = core.settings
+        self._snapshot_entries = core.settings.snapshot_entries
+        self._snapshot_bytes = core.settings.snapshot_bytes
         self._engine = core.engine
         self._log = core.log
         self._journal = journal
@@ -85,14 +87,15 @@ class Compaction:
             self._drop()
 
     def _due(self) -> bool:
-        settings, newest = self._settings, self.newest
+        index, _, size = self.newest
+        least = self._snapshot_bytes
         applied = self._engine.applied_index
         wanted = (
-            self._wanted
-            or applied - (newest[0] or 1) >= settings.snapshot_entries
-            or self.log_bytes >= max(settings.snapshot_bytes, newest[2])
+            applied - (index or 1) >= self._snapshot_entries
+            or self._journal.written_bytes - self._written_before >= (size if size > least else least)
+            or self._wanted
         )
-        return wanted and applied > max(newest[0], 1) and self._log.has(applied)
+        return wanted and applied > max(index, 1) and self._log.has(applied)
 
     def _start(self) -> None:
         self._wanted = False

@@ -38,7 +38,7 @@ class Elections:
     def step(self, now: float) -> None:
         """Begin a round of pre-votes when the election timer has run out and the last round is over."""
         engine = self._engine
-        if engine.leading or not self._standing.voter or now <= engine.election_at or now < self._retry_at:
+        if now <= engine.election_at or now < self._retry_at or engine.leading or not self._standing.voter:
             return
         self._retry_at = now + engine.random_timeout()
         self._round_term = engine.term + 1
@@ -50,7 +50,8 @@ class Elections:
     def wake_at(self) -> float:
         if self._engine.leading or not self._standing.voter:
             return float("inf")
-        return max(self._engine.election_at, self._retry_at)
+        election_at = self._engine.election_at
+        return election_at if election_at > self._retry_at else self._retry_at
 
     def _count_round(self) -> None:
         if self._round_term == self._engine.term + 1 and len(self._round) >= self._wire.majority:

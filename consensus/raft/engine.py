@@ -29,6 +29,7 @@ AUDITED = "e8bdf06797085d734df86e24ab4802fe87893dff77268565ec036f7ad4a1cfe4"
 """SHA-256 of pysyncobj/syncobj.py of version 0.3.17."""
 
 ROLES = ("follower", "candidate", "leader")
+LEADER = 2
 
 
 class UnauditedEngine(Exception):
@@ -70,6 +71,7 @@ class Voter(Node):  # type: ignore[misc]  # the engine carries no types
 
     def __init__(self, peer: PeerId, place: int) -> None:
         super().__init__(peer)
+        self.peer = peer
         self.place = place
 
     def __hash__(self) -> int:
@@ -92,7 +94,7 @@ class _Replies(Transport):  # type: ignore[misc]  # the engine carries no types
         if message["type"] != "request_vote":
             raise AssertionError(f"the engine wants to send {message['type']!r}; every other message is ours")
         request = RequestVote(message["term"], message["last_log_index"], message["last_log_term"])
-        self._host.ask_votes(node.id, request)
+        self._host.ask_votes(node.peer, request)
 
     def deliver(self, node: Voter, message: RaftMessage) -> None:
         self._onMessageReceived(node, message)
@@ -104,7 +106,7 @@ class _Overrides:
     host: Host
 
     def _SyncObj__onMessageReceived(self, node: Voter, message: RaftMessage) -> None:  # noqa: N802 - the engine's name
-        self.host.received(node.id, message)
+        self.host.received(node.peer, message)
 
     def _SyncObj__sendAppendEntries(self) -> None:  # noqa: N802 - the engine's name
         self.host.replicate()
@@ -193,6 +195,8 @@ class Engine:
     ) -> None:
         self._log = log
         self._clock = clock
+        self._host = host
+        self._check_quorum_s = settings.election_max_s
         self._nodes = {peer: Voter(peer, place) for place, peer in enumerate(sorted(voters))}
         self._transport = _Replies(host)
         conf = SyncObjConf(
@@ -201,16 +205,20 @@ class Engine:
             appendEntriesPeriod=settings.heartbeat_s,
             raftMinTimeout=settings.election_min_s,
             raftMaxTimeout=settings.election_max_s,
-            leaderFallbackTimeout=settings.election_max_s,
+            leaderFallbackTimeout=self._check_quorum_s,
             connectionTimeout=settings.election_max_s,
             commandsWaitLeader=False,
-            onStateChanged=lambda _old, new: host.role_changed(ROLES[new]),
+            onStateChanged=self._role_changed,
         )
+        self.leading = False
+        """Kept by `_role_changed`, because it is asked many times in a step."""
         engine_class = _private_class(clock, entropy, log)
         engine_class.host = host
         others = [node for peer, node in self._nodes.items() if peer != me]
         self._sync: Any = engine_class(self._nodes[me], others, conf, transport=self._transport)
-        self._others = {node.id: node for node in others}
+        self._others = {node.peer: node for node in others}
+        self._queued = False
+        """A command waits in the engine's queue for its next turn."""
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -219,19 +227,14 @@ class Engine:
         return ROLES[self._sync._SyncObj__raftState]
 
     @property
-    def leading(self) -> bool:
-        leading: bool = self._sync._SyncObj__raftState == 2
-        return leading
-
-    @property
     def term(self) -> int:
         term: int = self._sync._SyncObj__raftCurrentTerm
         return term
 
     @property
     def leader(self) -> PeerId | None:
-        node = self._sync._SyncObj__raftLeader
-        return None if node is None else str(node.id)
+        node: Voter | None = self._sync._SyncObj__raftLeader
+        return None if node is None else node.peer
 
     @property
     def commit_index(self) -> int:
@@ -259,10 +262,41 @@ class Engine:
         """When a leader heard from that voter last."""
         return float(self._sync._SyncObj__lastResponseTime[self._others[peer]])
 
+    def _role_changed(self, _old: int, new: int) -> None:
+        """Told by the engine's only setter of its state, at once."""
+        self.leading = new == LEADER
+        self._host.role_changed(ROLES[new])
+
     # --- driving ------------------------------------------------------------------------------------------------------
 
-    def tick(self) -> None:
-        self._sync._onTick(0.0)
+    def tick(self, now: float) -> None:
+        """One turn. Of most the engine would only find that none of its rules has anything to decide, and call us."""
+        if self._has_to_decide(now):
+            self._sync._onTick(0.0)
+            self._queued = False
+            return
+        self._host.apply_committed()
+        if self.leading:
+            self._host.replicate()
+
+    def _has_to_decide(self, now: float) -> bool:
+        """What `_onTick` looks at beside applying and replicating: its queue; the election timer, or at a leader the
+        commit rule (a majority holds the entry after the commit index) and check-quorum.
+        """
+        sync = self._sync
+        if self._queued:
+            return True
+        if not self.leading:
+            due: bool = sync._SyncObj__raftElectionDeadline < now
+            return due
+        matches, answers = sync._SyncObj__raftMatchIndex, sync._SyncObj__lastResponseTime
+        commit_index, heard_since = sync._SyncObj__raftCommitIndex, now - self._check_quorum_s
+        holding = hearing = 1
+        for node in self._others.values():
+            holding += matches[node] > commit_index
+            hearing += answers[node] > heard_since
+        half = len(self._nodes) / 2
+        return hearing <= half or (holding > half and commit_index < self._log.last_index)
 
     def deliver(self, frm: PeerId, message: RaftMessage) -> None:
         self._transport.deliver(self._others[frm], message)
@@ -270,12 +304,18 @@ class Engine:
     def propose(self, entry: bytes) -> None:
         """Into the log, at a leader."""
         self._sync.entry(entry)
-        self._sync._checkCommandsToApply()
+        self._take_commands()
 
     def propose_raw(self, command: bytes) -> None:
         """A command with its first byte."""
         self._sync._applyCommand(command[1:], None, command[0])
+        self._take_commands()
+
+    def _take_commands(self) -> None:
+        before = self._log.last_index
         self._sync._checkCommandsToApply()
+        # It stops looking when its clock shows a heartbeat later, which a process that was stopped meanwhile may see.
+        self._queued = self._log.last_index == before
 
     def postpone_election(self) -> None:
         timeout = self._sync._SyncObj__generateRaftTimeout()

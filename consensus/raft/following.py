@@ -70,8 +70,10 @@ class Following:
         if not _is_consecutive(message):
             self._counters.malformed += 1
             return
+        self._epoch = message.epoch
         fresh_probe = message.probe > self._probe
-        self._epoch, self._probe = message.epoch, max(self._probe, message.probe)
+        if fresh_probe:
+            self._probe = message.probe
         last, log = self._log.last_index, self._log
         if message.prev_index > last:
             self._reject(frm, last)
@@ -81,9 +83,9 @@ class Following:
             return
         if not self._take(message):
             return
-        end = message.prev_index + len(message.entries)
-        self._verified = max(self._verified, end)
-        self._engine.commit_to(min(message.commit, self._verified))
+        self._verified = max(self._verified, message.prev_index + len(message.entries))
+        if message.commit > self._engine.commit_index:
+            self._engine.commit_to(min(message.commit, self._verified))
         silent_s = self._clock.monotonic() - self._told_at
         due = silent_s >= self._quiet_s
         self._sign_due = self._sign_due or silent_s >= self._sign_s
@@ -92,6 +94,8 @@ class Following:
 
     def _take(self, message: Append) -> bool:
         """Append what is new. False: the leader contradicts what is committed here."""
+        if not message.entries:
+            return True
         log = self._log
         first = max(message.prev_index, log.base_index) + 1
         entries = message.entries[first - message.prev_index - 1 :]
@@ -137,8 +141,9 @@ class Following:
             return
         if self._log.flushed_term != engine.term:
             return
-        match = min(self._verified, self._log.flushed_index)
-        complete = match == self._verified
+        verified, flushed = self._verified, self._log.flushed_index
+        match = verified if verified < flushed else flushed
+        complete = match == verified
         if not complete and self._probe == self._told_probe and not self._sign_due:
             return
         self._owed, self._sign_due = not complete, False

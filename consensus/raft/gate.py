@@ -55,6 +55,11 @@ class Gate:
         """Something is to be written that is in no batch yet."""
         return bool(self._others) or self._journal.pending
 
+    @property
+    def waits(self) -> bool:
+        """The next `flush` hands something to the disk."""
+        return self._flying is None and (bool(self._others) or self._journal.pending)
+
     def write(self, ops: Sequence[DiskOp]) -> None:
         """After everything written so far, in the same order of flushes."""
         self._others.extend(self._journal.take_now())
@@ -77,7 +82,7 @@ class Gate:
         """Hand one batch to the disk, if there is something to write and none is on its way."""
         if self._flying is not None:
             return
-        if not self.pending:
+        if not (self._others or self._journal.pending):
             self._others.extend(self._journal.prepare())
             if not self._others:
                 return

@@ -18,12 +18,10 @@ class Handover:
         self._wire = core.wire
         self._points = core.points
         self._replication = replication
+        self.under_way = False
         self._to: PeerId | None = None
+        """Whom to tell, while it is under way."""
         self._deadline = 0.0
-
-    @property
-    def under_way(self) -> bool:
-        return self._to is not None
 
     def begin(self, to: PeerId | None, now: float) -> bool:
         """To that follower, or to the one that holds most (None). False: nobody can take over."""
@@ -38,6 +36,7 @@ class Handover:
             return False
         self._points.reach("handover.begin")
         self._to = max(able, key=lambda peer: self._replication.progress[peer].match)
+        self.under_way = True
         self._deadline = now + self._settings.election_min_s
         return True
 
@@ -45,12 +44,13 @@ class Handover:
         if self._to is None:
             return
         if not self._engine.leading or now > self._deadline:
-            self._to = None
+            self.cancel()
         elif self._replication.progress[self._to].match == self._log.last_index:
             self._points.reach("handover.tell")
             self._wire.send(self._to, TimeoutNow(self._engine.term))
 
     def cancel(self) -> None:
+        self.under_way = False
         self._to = None
 
     def wake_at(self) -> float:

@@ -63,17 +63,17 @@ class Installing:
         self._following = following
         self._installer = installer
         self._taken = taken
-        self._incoming: _Incoming | None = None
+        self.incoming: _Incoming | None = None
 
     @property
     def busy(self) -> bool:
         """A whole snapshot waits to be handed to the state machine."""
-        return self._incoming is not None and self._incoming.header is not None
+        return self.incoming is not None and self.incoming.header is not None
 
     @property
     def ready(self) -> bool:
         """The next chunks can be handed on now."""
-        return self._incoming is not None and self._incoming.chunks is not None
+        return self.incoming is not None and self.incoming.chunks is not None
 
     # --- receiving ----------------------------------------------------------------------------------------------------
 
@@ -87,12 +87,12 @@ class Installing:
             self._answer(frm, message, durable, -1)
             return
         key = (message.index, message.index_term, message.total)
-        if self._incoming is None or self._incoming.key != key:
+        if self.incoming is None or self.incoming.key != key:
             if self.busy:
                 return  # the one being installed first; the leader repeats itself
             self._give_up()
-            self._incoming = _Incoming(frm, *key)
-        incoming = self._incoming
+            self.incoming = _Incoming(frm, *key)
+        incoming = self.incoming
         incoming.frm, incoming.last = frm, message
         if message.data and incoming.header is None and message.offset == incoming.received:
             self._receive(incoming, message)
@@ -131,9 +131,9 @@ class Installing:
         self._gate.send(frm, reply)
 
     def _give_up(self) -> None:
-        if self._incoming is not None and self._incoming.header is None:
-            self._gate.write([Remove(self._incoming.name)])
-            self._incoming = None
+        if self.incoming is not None and self.incoming.header is None:
+            self._gate.write([Remove(self.incoming.name)])
+            self.incoming = None
 
     # --- installing ---------------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class Installing:
 
     def step(self) -> None:
         """A few chunks to the state machine; after the last one, the log goes on from the snapshot."""
-        incoming = self._incoming
+        incoming = self.incoming
         if incoming is None or incoming.chunks is None or incoming.header is None:
             return
         for _ in range(CHUNKS_PER_STEP):
@@ -165,7 +165,7 @@ class Installing:
             self._installer.feed(chunk)
 
     def _finish(self, incoming: _Incoming, header: SnapshotHeader) -> None:
-        self._incoming = None
+        self.incoming = None
         if header.index <= self._engine.applied_index:
             return  # the log has overtaken it
         self._points.reach("install.finish")

@@ -28,6 +28,7 @@ from quorate.consensus.frames import (
 from quorate.consensus.points import UNWATCHED, Points
 from quorate.consensus.ports import MAX_FRAME_BYTES, Clock, Disk, DiskOp, Entropy, PeerId
 from quorate.consensus.raft.compaction import Walk
+from quorate.consensus.raft.core import Core
 from quorate.consensus.raft.installing import Installer
 from quorate.consensus.raft.log import encode_config
 from quorate.consensus.raft.parts import Parts, assemble
@@ -39,6 +40,7 @@ from quorate.consensus.raft.view import View
 PROTOCOL = 1
 MAX_ENTRY_BYTES = MAX_FRAME_BYTES - 64 * 1024
 """Room is left for the frame around it."""
+NEVER = float("inf")
 
 
 class Raft(View):
@@ -91,6 +93,7 @@ class Raft(View):
         self._apply = apply
         self._can_apply = can_apply
         self._awake = False
+        self._founded = False
         self._leads = False
         self._stood_down = False
         self._applying: tuple[int, int] | None = None
@@ -104,7 +107,7 @@ class Raft(View):
         OSError.
         """
         parts, recovery = assemble(self, self)
-        self._p = parts
+        self._p, self._core = parts, parts.core
         self._handlers = _handlers(parts)
         if len(self.voters) == 1:
             parts.core.engine.call_election()
@@ -167,7 +170,7 @@ class Raft(View):
         parts = self._p
         if frm not in parts.core.wire.others:
             parts.core.counters.strangers += 1
-        elif self._awake and (parts.founding.done or type(message) is Heard):
+        elif self._awake and (self._founded or parts.founding.done or type(message) is Heard):
             parts.core.engine.deliver(frm, message)
 
     def flushed(self, ticket: int) -> None:
@@ -229,39 +232,47 @@ class Raft(View):
             raise RuntimeError(f"entry {self._applying[0]} could not be applied; this peer has stopped")
         if self._awake:
             now = self.clock.monotonic()
-            if parts.founding.done:
+            if self._founded or parts.founding.done:
+                self._founded = True
                 self._turn(parts, now)
             else:
                 parts.founding.step(now)
-        parts.core.gate.flush()
+        self._core.gate.flush()
 
     def _turn(self, parts: Parts, now: float) -> None:
-        if not self._stood_down:
+        core, replication, reading = self._core, parts.replication, parts.reading
+        if core.engine.leading:
+            replication.show_matches()
+        elif not self._stood_down:
             parts.elections.step(now)
-        if parts.core.engine.leading:
-            parts.replication.show_matches()
-        parts.core.engine.tick()
-        commit_index = self.commit_index
+        core.engine.tick(now)
+        commit_index = core.commit_index
         if commit_index != self._commit_seen:
             self.points.reach("commit.advance")
             self._commit_seen = commit_index
-            parts.core.standing.notice_commit(commit_index)
-        parts.handover.step(now)
-        self._admit(parts, commit_index)
-        parts.reading.step(now)
-        parts.replication.send(now, commit_index)
-        parts.installing.step()
+            core.standing.notice_commit(commit_index)
+        if parts.handover.under_way:
+            parts.handover.step(now)
+        if core.engine.leading:
+            last_index, probe = core.log.last_index, replication.probe
+            self._admit(parts, commit_index)
+            reading.step(now)
+            if core.log.last_index != last_index or replication.probe != probe:
+                replication.send(now, commit_index)  # what came since; all else has left with the tick
+        elif reading.busy:
+            reading.step(now)
+        if parts.installing.incoming is not None:
+            parts.installing.step()
         parts.compaction.step()
         parts.following.settle()
 
     def _admit(self, parts: Parts, commit_index: int) -> None:
         """Bind a learner's disk to its id once it holds what is committed; one configuration at a time (S5)."""
-        if not self.ready_to_serve or parts.core.log.config.index > commit_index:
+        learners = [(peer, each) for peer, each in parts.replication.progress.items() if not each.voter]
+        if not learners or not self.ready_to_serve or parts.core.log.config.index > commit_index:
             return
         disks = parts.core.log.config.disks
-        for peer, progress in parts.replication.progress.items():
-            if progress.voter:
-                continue
+        for peer, progress in learners:
             disk = parts.core.standing.disk_of(peer)
             caught_up = progress.connected and progress.confirmed and progress.match >= commit_index
             if disk is not None and disks.get(peer) != disk and caught_up:
@@ -273,21 +284,30 @@ class Raft(View):
         parts = self._p
         if not self._awake:
             return float("inf")
-        now = self.clock.monotonic()
-        idle = not (
-            parts.compaction.ready
-            or parts.installing.ready
-            or (parts.core.gate.pending and not parts.core.gate.flushing)
-        )
-        if not idle or (self.unapplied and self._can_apply()):
-            return now
-        return min(
-            parts.founding.wake_at(),
-            parts.elections.wake_at() if not self._stood_down else float("inf"),
-            parts.replication.wake_at(),
-            parts.reading.wake_at(),
-            parts.handover.wake_at(),
-        )
+        core = self._core
+        if self._has_work(parts, core):
+            return self.clock.monotonic()
+        if core.engine.leading:
+            wake = parts.replication.wake_at()
+        elif self._stood_down:
+            wake = NEVER
+        else:
+            wake = parts.elections.wake_at()
+        if not self._founded:
+            wake = min(wake, parts.founding.wake_at())
+        if parts.reading.busy:
+            wake = min(wake, parts.reading.wake_at())
+        if parts.handover.under_way:
+            wake = min(wake, parts.handover.wake_at())
+        return wake
+
+    def _has_work(self, parts: Parts, core: Core) -> bool:
+        """The next step goes on with something though nothing more happens."""
+        if core.gate.waits:
+            return True
+        if core.engine.applied_index < core.commit_index and self._can_apply():
+            return True
+        return parts.compaction.ready or (parts.installing.incoming is not None and parts.installing.ready)
 
     # --- what the engine calls (raft/engine.py: Host) -----------------------------------------------------------------
 
@@ -295,14 +315,16 @@ class Raft(View):
         self._handlers[type(message)](frm, message)
 
     def replicate(self) -> None:
-        self._p.replication.send(self.clock.monotonic(), self.commit_index)
+        self._p.replication.send(self.clock.monotonic(), self._core.commit_index)
 
     def apply_committed(self) -> None:
-        parts = self._p
-        engine, log = parts.core.engine, parts.core.log
+        core = self._core
+        engine, log = core.engine, core.log
+        index, commit_index = engine.applied_index, core.commit_index
+        if index >= commit_index:
+            return
         reach = self.points.reach
-        index = engine.applied_index
-        last = min(self.commit_index, index + self.settings.apply_entries)
+        last = min(commit_index, index + self.settings.apply_entries)
         left_bytes = self.settings.apply_bytes
         while index < last and left_bytes > 0 and self._can_apply():
             command, index, term = log.entry(index + 1)
@@ -312,7 +334,7 @@ class Raft(View):
             engine.apply(command, index)
             reach("apply.after")
             self._applying = None
-            parts.core.counters.applied += 1
+            core.counters.applied += 1
 
     def apply_one(self, entry: bytes) -> None:
         assert self._applying is not None

@@ -55,6 +55,11 @@ class Reading:
             self._since = self._clock.monotonic()
         self._waiting.append(reply)
 
+    @property
+    def busy(self) -> bool:
+        """Somebody waits for an index."""
+        return bool(self._waiting or self._rounds) or self._question is not None
+
     def step(self, now: float) -> None:
         if self._engine.leading:
             self._drop_question()

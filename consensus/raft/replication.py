@@ -66,8 +66,12 @@ class Replication:
         beat = now >= self._beat_at
         if beat:
             self._beat_at = now + self._settings.heartbeat_s
+        last_index, probe = self._log.last_index, self.probe
         for peer, progress in self.progress.items():
-            if progress.connected:
+            if not progress.connected:
+                continue
+            told_all = progress.commit_told >= commit_index and progress.probe_told >= probe
+            if beat or not told_all or progress.next <= last_index or progress.transfer is not None:
                 self._send_to(peer, progress, now, commit_index, beat=beat)
 
     def _send_to(self, peer: PeerId, progress: Progress, now: float, commit_index: int, *, beat: bool) -> None:
@@ -187,7 +191,8 @@ class Replication:
         """To the engine's commit rule: what a counting follower and our own disk both hold."""
         own = self._log.flushed_index
         for peer, progress in self.progress.items():
-            self._engine.show_match(peer, min(progress.match, own) if self.counts(peer) else 0)
+            match = progress.match if progress.match < own else own
+            self._engine.show_match(peer, match if self.counts(peer) else 0)
 
     def echoed_by_majority(self) -> int:
         """The newest probe that a majority, us included, has echoed."""

@@ -69,6 +69,8 @@ class Standing:
     def notice_commit(self, commit_index: int) -> None:
         """A newer committed configuration decides whether our disk votes, and is remembered."""
         identity = self.identity
+        if self._log.config.index <= identity.config_index:
+            return
         committed = self._log.config_at(max(commit_index, self._log.base_index))
         if committed.index > identity.config_index:
             bound = committed.disks.get(identity.peer) == identity.disk

@@ -3,6 +3,7 @@
 from typing import NoReturn
 
 from quorate.consensus.ports import Clock, PeerId
+from quorate.consensus.raft.core import Core
 from quorate.consensus.raft.log import Config
 from quorate.consensus.raft.parts import Parts
 
@@ -13,64 +14,65 @@ class View:
 
     def __init__(self) -> None:
         self._p: Parts
+        self._core: Core
         """Set by `open()`."""
         self._led_until = float("-inf")
         """When a majority was heard last by this peer as leader, once it no longer leads."""
 
     def __getattr__(self, name: str) -> NoReturn:
         """Only what is not there comes here."""
-        if name == "_p":
+        if name in ("_p", "_core"):
             raise RuntimeError("Raft.open() comes first")
         raise AttributeError(name)
 
     @property
     def role(self) -> str:
         """`leader`, `candidate`, `follower`, or `learner` while this disk has no vote."""
-        return self._p.core.engine.role if self._p.core.standing.voter else "learner"
+        return self._core.engine.role if self._core.standing.voter else "learner"
 
     @property
     def leading(self) -> bool:
-        return self._p.core.engine.leading
+        return self._core.engine.leading
 
     @property
     def leader(self) -> PeerId | None:
-        return self._p.core.engine.leader
+        return self._core.engine.leader
 
     @property
     def term(self) -> int:
-        return self._p.core.engine.term
+        return self._core.engine.term
 
     @property
     def commit_index(self) -> int:
         """Committed by the cluster, and flushed here."""
-        return self._p.core.commit_index
+        return self._core.commit_index
 
     @property
     def applied_index(self) -> int:
-        return self._p.core.engine.applied_index
+        return self._core.engine.applied_index
 
     @property
     def unapplied(self) -> int:
-        core = self._p.core
+        core = self._core
         return max(0, core.commit_index - core.engine.applied_index)
 
     @property
     def last_index(self) -> int:
-        return self._p.core.log.last_index
+        return self._core.log.last_index
 
     @property
     def first_index(self) -> int:
         """Of the entries that are kept."""
-        return self._p.core.log.base_index + 1
+        return self._core.log.base_index + 1
 
     @property
     def flushed_index(self) -> int:
-        return self._p.core.log.flushed_index
+        return self._core.log.flushed_index
 
     @property
     def flushing(self) -> bool:
         """A batch is on its way to the disk."""
-        return self._p.core.gate.flushing
+        return self._core.gate.flushing
 
     @property
     def log_bytes(self) -> int:
@@ -80,8 +82,8 @@ class View:
     @property
     def ready_to_serve(self) -> bool:
         """It leads, and an entry of its own term is committed."""
-        engine = self._p.core.engine
-        return engine.leading and self._p.core.commit_index >= engine.first_of_term
+        engine = self._core.engine
+        return engine.leading and self._core.commit_index >= engine.first_of_term
 
     @property
     def leader_contact(self) -> float:
@@ -94,11 +96,11 @@ class View:
     @property
     def config(self) -> Config:
         """Which disk speaks for which peer, by the newest entry of the log that says so."""
-        return self._p.core.log.config
+        return self._core.log.config
 
     @property
     def disk_id(self) -> str:
-        return self._p.core.standing.identity.disk
+        return self._core.standing.identity.disk
 
     @property
     def founded(self) -> bool:
@@ -106,8 +108,8 @@ class View:
 
     def is_voter(self, peer: PeerId) -> bool:
         """Its disk, as far as heard, is the one that counts."""
-        return self._p.core.standing.voter if peer == self.me else self._p.core.standing.counts(peer)
+        return self._core.standing.voter if peer == self.me else self._core.standing.counts(peer)
 
     @property
     def counters(self) -> dict[str, int]:
-        return self._p.core.counters.as_dict()
+        return self._core.counters.as_dict()
