@@ -5,6 +5,8 @@ world's, its wall clock may also jump.
 """
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 WALL_START_MS = 1_750_000_000_000
 """Where the wall clocks of a world begin: any fixed moment serves."""
@@ -50,10 +52,19 @@ class Ticking:
 class SeededEntropy:
     """`ports.Entropy` from one named stream of the world's seed."""
 
+    random: Callable[[], float]
+    getrandbits: Callable[[int], int]
+
     def __init__(self, seed: str) -> None:
-        stream = random.Random(seed)
-        self.random = stream.random
-        self.getrandbits = stream.getrandbits
+        self._seed = seed
+
+    def __getattr__(self, name: str) -> Any:
+        """With the first draw: most streams have a name and are never drawn from."""
+        if name not in ("random", "getrandbits"):
+            raise AttributeError(name)
+        stream = random.Random(self._seed)
+        self.random, self.getrandbits = stream.random, stream.getrandbits
+        return vars(self)[name]
 
     def below(self, n: int) -> int:
         """An even draw of 0 to n - 1."""

@@ -122,7 +122,10 @@ class SimDisk:
 
     def _start(self) -> None:
         low, high = self.flush_s
-        self._schedule(low + (high - low) * self._entropy.random() + sum(self.added_s), self._finish, self._life)
+        takes_s = low + (high - low) * self._entropy.random()
+        if self.added_s:
+            takes_s += sum(self.added_s)
+        self._schedule(takes_s, self._finish, self._life)
 
     def _finish(self, life: int) -> None:
         if life != self._life or not self._queue:
@@ -156,9 +159,13 @@ class SimDisk:
             self._start()
 
     def _execute(self, op: DiskOp) -> None:
+        if type(op) is Write:  # most are
+            file = self.files.get(op.name)
+            if file is None:
+                file = self.files[op.name] = File()
+            file.write(op.offset, op.data)
+            return
         match op:
-            case Write(name, offset, data):
-                self.files.setdefault(name, File()).write(offset, data)
             case Sync(name):
                 self._file(name).unsynced.clear()
                 self._file(name).named = True

@@ -31,7 +31,8 @@ class Watch:
         self._on_story = [checker.step for checker in checkers if checker.looks is Looks.STORY]
         self._now_and_then = [checker.step for checker in checkers if checker.looks is Looks.NOW_AND_THEN]
         self._look_at = dict.fromkeys(world.ids, 0.0)
-        self._made = dict.fromkeys(Looks, 0)
+        self._changes = self._stories = self._now_and_thens = self._ends = 0
+        """How often each kind of checker has looked."""
 
     def step(self, machine: Machine) -> None:
         self._progress.step(machine)
@@ -40,17 +41,17 @@ class Watch:
         now = self._world.now
         if now >= self._look_at[machine.id]:
             self._look_at[machine.id] = now + LOOK_EVERY_S
-            self._made[Looks.NOW_AND_THEN] += 1
+            self._now_and_thens += 1
             for step in self._now_and_then:
                 step(machine)
 
     def _changed(self, machine: Machine) -> None:
         self._story.step(machine)
         if self._story.new:
-            self._made[Looks.STORY] += 1
+            self._stories += 1
             for step in self._on_story:
                 step(machine)
-        self._made[Looks.CHANGES] += 1
+        self._changes += 1
         for step in self._on_change:
             step(machine)
 
@@ -63,11 +64,17 @@ class Watch:
 
     def end(self) -> None:
         """When nothing is missing, or the time to settle is over. Raises Violation."""
-        self._made[Looks.END] += 1
+        self._ends += 1
         for checker in self.checkers:
             checker.end()
 
     def made(self) -> dict[str, int]:
         """How often each checker has looked, by name."""
-        self._made[Looks.EVERY_STEP] = self._world.steps
-        return {checker.name: self._made[checker.looks] for checker in self.checkers}
+        made = {
+            Looks.EVERY_STEP: self._world.steps,
+            Looks.NOW_AND_THEN: self._now_and_thens,
+            Looks.CHANGES: self._changes,
+            Looks.STORY: self._stories,
+            Looks.END: self._ends,
+        }
+        return {checker.name: made[checker.looks] for checker in self.checkers}
