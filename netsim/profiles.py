@@ -34,6 +34,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     always: tuple[str, ...] = ()
     seconds: float = 7.0
     peers: tuple[int, int] = (3, 3)
+    reads: float | None = None
     rate: tuple[float, float] = (20.0, 30.0)
     pace_s: tuple[float, float] = (0.4, 1.5)
     snapshot_entries: tuple[int, int] = (400, 400)
@@ -47,7 +48,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile(name="plain", faults=PLAIN, rate=(20.0, 24.0)),
+        Profile(name="plain", faults=PLAIN, rate=(22.0, 26.0), reads=0.8),
         Profile(
             name="pipelining",
             faults={"slow_link": 2.0, "stall": 1.0, "drop": 1.0, "partition": 0.5, "kill": 0.5, "handover": 0.5},

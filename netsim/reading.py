@@ -175,6 +175,8 @@ def _conditions(conditions: Conditions) -> Iterator[Wrong]:
 
 def _load(load: Load, seconds: float) -> Iterator[Wrong]:
     yield from _bounds("load.rate", load.rate, 0.001, MAX_RATE)
+    if load.reads is not None:
+        yield from _bounds("load.reads", load.reads, 0.0, 1.0)
     if load.until_s is not None:
         yield from _bounds("load.until_s", load.until_s, 0.0, MAX_SECONDS)
         seconds = min(seconds, load.until_s)

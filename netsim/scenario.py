@@ -97,9 +97,12 @@ class Operation(_Data, frozen=True):
 
 
 class Load(_Data, frozen=True):
-    """Operations drawn from the seed. `rate`: operations per virtual second."""
+    """Operations drawn from the seed. `rate`: operations per virtual second. `reads`: the share of those that only
+    read, from 0 to 1; None: a little less than half.
+    """
 
     rate: float = 20.0
+    reads: float | None = None
     until_s: float | None = None
 
 

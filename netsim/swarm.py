@@ -33,6 +33,7 @@ MIX = (
     ("retry", 0.03),
 )
 """What clients ask, by share. `twin`: a submission sent to two peers at once under one key."""
+READS = frozenset({"look", "read", "list"})
 RECENT = 30
 """Of which of the last submissions the other operations speak."""
 
@@ -100,7 +101,7 @@ def draw(seed: int, profile: Profile) -> Scenario:
         seed=seed,
         seconds=profile.seconds,
         conditions=conditions,
-        load=Load(rate=rate),
+        load=Load(rate=rate, reads=profile.reads),
         faults=_faults(dice, profile, peer_names(peers)),
     )
 
@@ -167,16 +168,30 @@ def expand(scenario: Scenario) -> Scenario:
     ids = peer_names(scenario.conditions.peers)
     made: list[Operation] = []
     keys: list[str] = []
-    at = FIRST_OPERATION_S
+    at, mix = FIRST_OPERATION_S, _mix(load.reads)
     while (at := at + dice.random() * 2.0 / load.rate) < until:
-        made += _operations(dice, round(at, 4), keys, ids, scenario.conditions.run_s)
+        made += _operations(dice, mix, round(at, 4), keys, ids, scenario.conditions.run_s)
     return replace(scenario, load=None, operations=(*scenario.operations, *made))
 
 
+def _mix(reads: float | None) -> dict[str, float]:
+    """Weights of what clients ask; `reads`: the share of what only reads."""
+    mix = dict(MIX)
+    if reads is None:
+        return mix
+    reading = sum(weight for do, weight in MIX if do in READS)
+    return {do: weight * (reads / reading if do in READS else (1.0 - reads) / (1.0 - reading)) for do, weight in MIX}
+
+
 def _operations(
-    dice: SeededEntropy, at: float, keys: list[str], ids: tuple[str, ...], run_s: tuple[float, float]
+    dice: SeededEntropy,
+    mix: dict[str, float],
+    at: float,
+    keys: list[str],
+    ids: tuple[str, ...],
+    run_s: tuple[float, float],
 ) -> list[Operation]:
-    do = _pick(dice, dict(MIX))
+    do = _pick(dice, mix)
     via = ids[dice.below(len(ids))]
     if do in ("submit", "twin") or not keys:
         keys.append(f"k{len(keys) + 1}")
