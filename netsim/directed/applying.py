@@ -10,7 +10,7 @@ from quorate.consensus.commands import Outcome, Refused, Unknown
 from quorate.consensus.frames import Append, AppendReply, AskIndex, Forward, Message, NotTaken, ReadIndex
 from quorate.consensus.ports import PeerId
 from quorate.netsim.directed.stage import Asked, Stage, demand
-from quorate.netsim.directed.tap import Tap
+from quorate.netsim.directed.tap import Tap, let_pass
 from quorate.netsim.patch import Patch
 
 
@@ -190,6 +190,34 @@ def reads_that_come_one_after_the_other() -> None:
     stage.run(0.2)
     demand(all(sees), "reads are linearizable", f"a read on {other} does not see {written}, acknowledged before")
     tap.rule = lambda _source, _target, message: message
+    stage.finish()
+
+
+def old_answers_reach_a_leader_that_is_cut_off() -> None:
+    """Answers to its heartbeats arrive late, when another leads already: they are no answer to a question that it asked
+    since.
+    """
+    stage = Stage(97)
+    tap = Tap(stage.world)
+    old = stage.leader()
+    others = stage.others(old)
+    tap.rule = lambda _, target, message: None if target == old and isinstance(message, AppendReply) else message
+    stage.until(lambda: len(tap.kept) >= 3, 5.0, "heartbeats are answered")
+    late = tap.take(AppendReply)[:3]
+    stage.isolate(old)
+    for after_s, kept in zip((0.5, 1.1), late, strict=False):
+        stage.world.after(after_s, tap.deliver, kept)  # it goes on believing that it leads
+    stage.until(lambda: any(stage.peer(peer).raft.ready_to_serve for peer in others), 1.7, "another leads")
+    new = next(peer for peer in others if stage.peer(peer).raft.ready_to_serve)
+    written = stage.write(new)[-1]
+    demand(stage.peer(old).raft.leading, "directed", f"{old} does not lead any more")
+    seen = stage.read(old, 1.0)
+    stage.run(0.02)
+    tap.deliver(late[-1])
+    stage.run(1.1)
+    stale = seen != [None] and stage.find(old, written) is None
+    demand(not stale, "reads are linearizable", f"a read on {old} misses {written}, acknowledged before")
+    tap.rule = let_pass
     stage.finish()
 
 

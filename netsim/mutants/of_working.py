@@ -14,8 +14,10 @@ from quorate.consensus.machine import machine as machine_apply
 from quorate.consensus.machine import submit as machine_submit
 from quorate.consensus.machine.store import Store
 from quorate.consensus.machine.timers import Timers
+from quorate.consensus.ports import PeerId
 from quorate.consensus.proctor import Proctor
 from quorate.consensus.raft.engine import Engine
+from quorate.consensus.raft.progress import Progress
 from quorate.consensus.raft.reading import IndexReply, Reading
 from quorate.consensus.raft.replication import Replication
 from quorate.consensus.raft.view import View
@@ -230,6 +232,16 @@ def never_expire_a_session(patch: Patching) -> None:
 def read_without_confirming_leadership(patch: Patching) -> None:
     """A leader takes itself for one as long as nobody tells it otherwise."""
     patch.setattr(Replication, "echoed_by_majority", lambda self: self.probe)
+
+
+def take_any_answer_for_an_echo(patch: Patching) -> None:
+    """Whatever a follower answers confirms the newest question too."""
+    heard = Replication._heard
+
+    def heard_all(self: Replication, frm: PeerId, progress: Progress, *, voter: bool, probe: int) -> None:
+        heard(self, frm, progress, voter=voter, probe=max(probe, self.probe))
+
+    patch.setattr(Replication, "_heard", heard_all)
 
 
 def read_the_own_replica(patch: Patching) -> None:
