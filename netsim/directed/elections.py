@@ -204,3 +204,18 @@ def two_disks_replaced_at_once() -> None:
 
 def _taken_back(stage: Stage, lost: list[PeerId]) -> Callable[[], bool]:
     return lambda: all(stage.peer(peer).raft.is_voter(one) for peer in stage.ids for one in lost)
+
+
+def a_leader_that_hears_nobody() -> None:
+    """It steps down by itself: who asks it is told that there is no majority, not kept waiting (check-quorum: Raft thesis,
+    section 6.2).
+    """
+    stage = Stage(67)
+    lonely = stage.leader()
+    links = stage.isolate(lonely)
+    stage.run(2.5)
+    demand(
+        not stage.peer(lonely).raft.leading, "a leader has a majority", f"{lonely} leads after 2.5 s without anybody"
+    )
+    stage.world.heal(links)
+    stage.finish()

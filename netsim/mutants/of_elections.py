@@ -5,6 +5,7 @@ from typing import Any
 from quorate.consensus.frames import Vote
 from quorate.consensus.journal import Journal
 from quorate.consensus.raft.election import Elections
+from quorate.consensus.raft.engine import Engine
 from quorate.consensus.raft.log import Log
 from quorate.consensus.raft.raft import Raft
 from quorate.consensus.raft.standing import Standing
@@ -93,3 +94,15 @@ def write_no_vote(patch: Patching) -> None:
     """The term is written, and not whom the vote went to."""
     promise = Journal.promise
     patch.setattr(Journal, "promise", lambda self, term, _vote: promise(self, term, None))
+
+
+def lead_without_a_majority(patch: Patching) -> None:
+    """A leader takes everybody for present."""
+    tick = Engine.tick
+
+    def tick_among_many(self: Engine, now: float) -> None:
+        for peer in self._others:
+            self.answered(peer)
+        tick(self, now)
+
+    patch.setattr(Engine, "tick", tick_among_many)

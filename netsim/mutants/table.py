@@ -102,6 +102,7 @@ _ALL = (
     Mutant(w.expire_sessions_early, "", ("a_holder_cut_off_with_a_slow_clock",)),
     Mutant(w.never_expire_a_session, "", ("a_holder_that_never_comes_back",)),
     Mutant(w.read_without_confirming_leadership, "", ("a_cut_off_leader_is_asked",)),
+    Mutant(e.lead_without_a_majority, "", ("a_leader_that_hears_nobody",)),
     Mutant(w.take_any_answer_for_an_echo, "", ("old_answers_reach_a_leader_that_is_cut_off",)),
     Mutant(w.read_the_own_replica, "", ("a_cut_off_follower_is_asked",), (("plain", 1),)),
     Mutant(w.read_before_the_replica_has_it, "", ("a_replica_that_lags_is_asked",), (("slow-disks", 0),)),
