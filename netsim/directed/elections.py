@@ -207,8 +207,8 @@ def _taken_back(stage: Stage, lost: list[PeerId]) -> Callable[[], bool]:
 
 
 def a_leader_that_hears_nobody() -> None:
-    """It steps down by itself: who asks it is told that there is no majority, not kept waiting (check-quorum: Raft thesis,
-    section 6.2).
+    """It steps down by itself: who asks it is told that there is no majority, not kept waiting (check-quorum: Raft
+    thesis, section 6.2).
     """
     stage = Stage(67)
     lonely = stage.leader()
