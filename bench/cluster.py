@@ -6,7 +6,6 @@ Law: default settings, flushes on; nothing is started that is not ended again.
 import http.client
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+
+from quorate.netsim.live.ports import free_ports
 
 IDS = ("a", "b", "c")
 READY_WITHIN_S = 60.0
@@ -42,7 +43,7 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         self.folder = Path(tempfile.mkdtemp(prefix="quorate-bench-", dir=self._parent))
-        free = _free_ports(2 * len(IDS))
+        free = free_ports(2 * len(IDS))
         self.ports = dict(zip(IDS, free, strict=False))
         raft = dict(zip(IDS, free[len(IDS) :], strict=True))
         peers = [
@@ -181,11 +182,3 @@ def until(fact: Callable[[], object], within_s: float, what: str) -> float:
             raise TimeoutError(f"not within {within_s:g} s: {what}")
         time.sleep(POLL_S)
     return time.monotonic() - began
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -126,7 +126,7 @@ def a_read_answered_for_an_earlier_life() -> None:
     stage.run(0.05)
     stale = seen and seen[0] is not None and stage.find(asker, written) is None
     demand(not stale, "reads are linearizable", f"a read on {asker} does not see {written}, acknowledged before")
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.finish()
 
 
@@ -158,7 +158,7 @@ def a_read_beside_an_older_question() -> None:
     tap.deliver(old[0])
     stage.run(0.05)
     demand(all(sees), "reads are linearizable", f"a read on {asker} does not see {written}, acknowledged before")
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.finish()
 
 
@@ -189,7 +189,7 @@ def reads_that_come_one_after_the_other() -> None:
     without_echo = False
     stage.run(0.2)
     demand(all(sees), "reads are linearizable", f"a read on {other} does not see {written}, acknowledged before")
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.finish()
 
 
@@ -237,7 +237,7 @@ def an_outcome_inside_a_snapshot() -> None:
     asked = stage.submit(asker, deadline_s=20.0)
     stage.run(0.3)
     stage.write(leader, 60)
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     with stage.partition(asker):
         stage.run(2.5)
     stage.until(asked.answered, 18.0, "the request is answered")
@@ -293,7 +293,7 @@ def one_refusal_of_two_sendings() -> None:
     stage.world.touch(asker)
     stage.until(asked.answered, 10.0, "it is answered by its deadline")
     demand(not isinstance(asked.outcome, Refused), "refused never applied", f"it stands in the log: {asked.outcome}")
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.finish()
 
 

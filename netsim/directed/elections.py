@@ -6,7 +6,7 @@ from quorate.consensus.frames import Append, Message, PreVote, RequestVote, Vote
 from quorate.consensus.ports import PeerId
 from quorate.consensus.raft.log import CONFIG
 from quorate.netsim.directed.stage import Stage, demand
-from quorate.netsim.directed.tap import Kept, Tap
+from quorate.netsim.directed.tap import Kept, Tap, let_pass
 
 
 def two_candidates_of_one_term() -> None:
@@ -88,7 +88,7 @@ def _is_request(kept: Kept, voter: PeerId, term: int) -> bool:
 
 
 def _heal(stage: Stage, tap: Tap) -> None:
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     for peer in stage.ids:
         stage.world.kill(peer)
     stage.finish()
@@ -114,7 +114,7 @@ def one_voter_answers_again_and_again() -> None:
     stage.run(5.0)
     leads = [peer for peer in alive if stage.peer(peer).raft.role == "leader"]
     demand(not leads, "a leader has a majority of votes", f"{leads} lead with the vote of one other of five")
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.finish()
 
 

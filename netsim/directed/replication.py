@@ -179,7 +179,7 @@ def an_acknowledgement_of_another_term() -> None:
         stage.run(4.0)
         stale = tap.take(AppendReply, holder, first)
         stage.write(stage.leader())
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.run(3.0)
     _lead(stage, first)
     with stage.partition(first, fresh):

@@ -7,7 +7,7 @@ from quorate.consensus.frames import Append, Forward, HistoryRows
 from quorate.consensus.machine import moves
 from quorate.consensus.ports import PeerId
 from quorate.netsim.directed.stage import Asked, Stage, demand
-from quorate.netsim.directed.tap import Tap
+from quorate.netsim.directed.tap import Tap, let_pass
 from quorate.netsim.work import HANDLER
 from quorate.scheduling.task import NewTask, Retry, State, Succeeded, Task, TaskId
 
@@ -301,7 +301,7 @@ def a_new_leader_is_asked_before_it_has_committed() -> None:
     stage.until(lambda: bool(sees), 6.0, "the read is answered")
     demand(sees == [True], "reads are linearizable", f"a read on {heir} misses {written}, acknowledged before")
     stage.machine(heir).disk.flush_s = (0.0002, 0.001)
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.world.kill(other)
     stage.finish()
 
@@ -336,7 +336,7 @@ def a_peer_that_lost_its_history_is_asked() -> None:
     peer.read(peer.now() + 10.0, lambda index: sees.append(index is None or peer.find(asked.task) is not None))
     stage.world.touch(lost)
     stage.run(2.0)
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.until(lambda: bool(sees), 10.1, "the read is answered")
     demand(sees == [True], "reads are linearizable", f"a read on {lost} does not know {asked.task}, which has ended")
     stage.finish()
@@ -381,7 +381,7 @@ def a_submission_that_comes_late() -> None:
     first = stage.submit(leader, [stage.new(leader, key="k")])
     stage.until(first.answered, 10.0, "the first is answered")
     stage.run(40.0)
-    tap.rule = lambda _source, _target, message: message
+    tap.rule = let_pass
     stage.until(repeated.answered, 60.0, "the late one is answered")
     demand(repeated.task == first.task, "repeated never doubled", f"key k is {first.task} and {repeated.task}")
     stage.finish()

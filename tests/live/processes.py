@@ -2,9 +2,7 @@
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -14,28 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from quorate.netsim.live.ports import free_ports
 from tests.polling import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 UP_WITHIN_S = 60.0
 """Three interpreters starting at once on a busy machine."""
-PORTS = range(12_000, 32_000)
-"""Below what systems hand out by themselves: else any program's outgoing connection could take one meanwhile."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now."""
-    found: list[int] = []
-    for port in random.Random(os.urandom(8)).sample(PORTS, len(PORTS)):
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError(f"fewer than {count} free ports")
 
 
 class LiveCluster:
